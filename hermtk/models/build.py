@@ -1,0 +1,95 @@
+"""From a model's description to the model."""
+
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from hermtk import registry
+from hermtk.errors import UnknownName
+from hermtk.models.network import Network
+from hermtk.models.potential import Potential
+from hermtk.models.variants import variant
+from hermtk.nn.cutoff import ENVELOPES
+from hermtk.nn.radial import BASES
+from hermtk.relations.base import RelationTable
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class ModelConfig(BaseModel):
+    """What the user chooses of a model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subnet: str = Field("painn", description="sub-network: see `hermtk list`")
+    variant: str = Field("hvnet", description="homogeneous, hvnet, hpnet or htnet")
+    subnet_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show SUBNET`")
+    relation_options: dict[str, Any] = Field(default_factory=dict, description="e.g. ordered for pairs")
+    readout: str = Field("energy", description="what is read from the features")
+    readout_options: dict[str, Any] = Field(default_factory=dict)
+    channels: int = Field(64, ge=4, description="width of the features")
+    layers: int = Field(3, ge=1, description="message-passing layers")
+    cutoff: float = Field(5.0, gt=0, description="Angstrom")
+    basis: str = Field("bessel", description="radial basis: bessel or gaussian")
+    n_basis: int = Field(23, ge=1, description="radial functions")
+    envelope: str = Field("polynomial", description="polynomial, or cosine (kinks in the forces)")
+    zbl: bool = Field(False, description="short-range nuclear repulsion")
+    dtype: str = Field("float32", description="float32 or float64")
+
+
+def build_model(
+    config: ModelConfig,
+    elements: tuple[int, ...],
+    *,
+    reference: dict[int, float] | None = None,
+    scale: float = 1.0,
+    mean_neighbors: float = 1.0,
+) -> Potential:
+    """A fresh model; weights are drawn from torch's global generator.
+
+    Args:
+        config: what the user chose.
+        elements: atomic numbers in the order the model keeps.
+        reference: eV per element; zeros if not given.
+        scale: eV, the size of an atom's share.
+        mean_neighbors: of the training set.
+
+    Raises:
+        UnknownName: a component or option that does not exist.
+        ConfigError: an option of the wrong type.
+    """
+    for kind, name, known in (
+        ("radial basis", config.basis, BASES),
+        ("envelope", config.envelope, ENVELOPES),
+        ("dtype", config.dtype, DTYPES),
+    ):
+        if name not in known:
+            raise UnknownName(kind, name, known)
+    chosen = variant(config.variant)
+    relation_options = registry.checked_options(
+        "relation", chosen.relation, {**chosen.options, **config.relation_options}
+    )
+    scheme = registry.find("relation", chosen.relation)(**relation_options)
+    table = RelationTable(scheme, elements)
+    subnet = registry.find("subnet", config.subnet)
+    subnet_options = registry.checked_options("subnet", config.subnet, config.subnet_options)
+    layers = [
+        subnet(config.channels, len(table), config.n_basis + 1, **subnet_options)
+        for _ in range(config.layers)
+    ]
+    readout_options = registry.checked_options("readout", config.readout, config.readout_options)
+    readout = registry.find("readout", config.readout)(config.channels, **readout_options)
+    network = Network(
+        table,
+        layers,
+        readout,
+        channels=config.channels,
+        cutoff=config.cutoff,
+        basis=config.basis,
+        n_basis=config.n_basis,
+        envelope=config.envelope,
+        mean_neighbors=mean_neighbors,
+    )
+    energies = reference or dict.fromkeys(elements, 0.0)
+    return Potential(network, energies, scale, config.zbl).to(DTYPES[config.dtype])

@@ -1,0 +1,75 @@
+"""PaiNN-style RMConv, corrected: HermNet's radial and angular message and update with own vectors and channel mixing.
+
+HermNet, npj Comput. Mater. 8, 53 (2022), Fig. 3; PaiNN: Schuett, Unke and Gastegger, ICML 2021 (arXiv:2102.03150), Fig. 2.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hermtk.nn.safe import norm_over_components
+from hermtk.nn.segment import segment_sum
+from hermtk.nn.typed import TypedLinear, TypedMLP, over_components
+from hermtk.subnets.base import Edges, Features, Subnet
+
+
+class PaiNN(Subnet):
+    """Scalars and vectors; in triads the angle between the two bonds enters explicitly.
+
+    Letters: K edges, P source slots, Q centre slots, C channels.
+    """
+
+    def __init__(self, channels: int, relations: int, n_radial: int, *, hidden: int | None = None) -> None:
+        """``hidden``: width of the two node networks, ``channels`` if not given."""
+        super().__init__(channels, relations, n_radial)
+        hidden = hidden or channels
+        self.source = TypedMLP(relations, channels, hidden, 3 * channels)
+        self.filter = TypedLinear(relations, n_radial, 3 * channels, bias=False)
+        self.mix = TypedLinear(relations, channels, 2 * channels, bias=False)
+        self.update = TypedMLP(relations, 2 * channels, hidden, 3 * channels)
+
+    @property
+    def l_max(self) -> int:
+        return 1
+
+    def forward(self, features: Features, edges: Edges) -> Features:
+        """Message, then update (Fig. 2 b and c of PaiNN), per relation."""
+        union = edges.union
+        s, v = features[0].squeeze(1), features[1]  # (A, C), (A, 3, C)
+        ds, sides = self._messages(s, v, edges)  # (Q, C), (sides, Q, 3, C)
+        dv = sides.sum(0)
+        own = union.center_atom
+        s, v = s[own] + ds, v[own] + dv  # (Q, C), (Q, 3, C)
+        uv, vv = self._mixed(v, edges)
+        angle = (uv * vv).sum(1)  # (Q, C)
+        if union.mixed is not None:
+            ua, _ = self._mixed(sides[0], edges)
+            _, vc = self._mixed(sides[1], edges)
+            angle = torch.where(union.mixed.unsqueeze(-1), (ua * vc).sum(1), angle)
+        gates = self.update(torch.cat([s, norm_over_components(vv)], dim=-1), union.centers)
+        alpha, beta, gamma = gates.chunk(3, dim=-1)
+        return (ds + alpha + beta * angle).unsqueeze(1), dv + gamma.unsqueeze(1) * uv
+
+    def _messages(
+        self, s: Float[Tensor, "A C"], v: Float[Tensor, "A 3 C"], edges: Edges
+    ) -> tuple[Float[Tensor, "Q C"], Float[Tensor, "sides Q 3 C"]]:
+        """Sums over each centre slot's edges; vectors separately for the two sides of a triad."""
+        union = edges.union
+        phi = self.source(s[union.source_atom], union.sources)  # (P, 3C)
+        message = phi[union.neighbor] * self.filter(edges.radial, union.edges)  # (K, 3C)
+        a, b, c = message.unsqueeze(1).chunk(3, dim=-1)  # (K, 1, C)
+        vectors = v[union.neighbor_atom] * a + edges.directions.unsqueeze(-1) * c  # (K, 3, C)
+        size = union.center_atom.shape[0]
+        ds = segment_sum(b.squeeze(1), union.center, size)
+        if union.side is None:
+            return ds, segment_sum(vectors, union.center, size).unsqueeze(0)
+        slots = union.center + union.side * size
+        return ds, segment_sum(vectors, slots, 2 * size).unflatten(0, (2, size))
+
+    def _mixed(
+        self, v: Float[Tensor, "Q 3 C"], edges: Edges
+    ) -> tuple[Float[Tensor, "Q 3 C"], Float[Tensor, "Q 3 C"]]:
+        """U v and V v: channels mixed, directions kept."""
+        rows = over_components(edges.union.centers, 3)
+        uv, vv = self.mix(v.flatten(0, 1), rows).unflatten(0, (v.shape[0], 3)).chunk(2, dim=-1)
+        return uv, vv
