@@ -37,9 +37,10 @@ class Edges:
 class Subnet(nn.Module, ABC):
     """One layer: from the features of all atoms to the change at each centre slot.
 
-    Build it from ``TypedLinear`` and ``TypedMLP`` and it runs once for all relations. Options are the keyword-only arguments
-    of ``__init__``; the positional ones are given by the network. Three rules make it batchable, exportable and parallel: no Python
-    branching on data; write centre slots only; read neighbours only through the features given (no second shell in one layer).
+    Build it from ``TypedLinear`` and ``TypedMLP`` and it runs once for all relations. Options are the keyword-only
+    arguments of ``__init__``; the positional ones are given by the network. Three rules make it batchable, exportable and
+    parallel: no Python branching on data; write centre slots only; read neighbours only through the features given (no
+    second shell in one layer).
     """
 
     def __init__(self, channels: int, relations: int, n_radial: int) -> None:

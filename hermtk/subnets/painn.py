@@ -47,7 +47,9 @@ class PaiNN(Subnet):
             _, vc = self._mixed(sides[1], edges)
             angle = torch.where(union.mixed.unsqueeze(-1), (ua * vc).sum(1), angle)
         gates = self.update(torch.cat([s, norm_over_components(vv)], dim=-1), union.centers)
-        alpha, beta, gamma = gates.chunk(3, dim=-1)
+        # a slot exists only while it has edges: what does not come from messages must fade with them
+        presence = torch.tanh(segment_sum(edges.weight, union.center, own.shape[0]))  # (Q)
+        alpha, beta, gamma = (presence.unsqueeze(-1) * gates).chunk(3, dim=-1)
         return (ds + alpha + beta * angle).unsqueeze(1), dv + gamma.unsqueeze(1) * uv
 
     def _messages(

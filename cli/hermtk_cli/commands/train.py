@@ -1,0 +1,108 @@
+"""`hermtk train`: from data to a model, one command."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from hermtk.errors import ConfigError
+
+
+def run(
+    config: Annotated[
+        Path | None, typer.Argument(help="YAML file of a run (see `hermtk init`); options below override it.")
+    ] = None,
+    subnet: Annotated[str | None, typer.Option(help="Sub-network: painn ... (see `hermtk list`).")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="What weights depend on: homogeneous, hvnet, hpnet, htnet.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Structures to train on; the embedded ethanol set if not given.")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="Structures to validate on; taken from --data if not given.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Structures to test on; what --data leaves over if not given.")
+    ] = None,
+    n_train: Annotated[int | None, typer.Option(help="How many structures to train on.")] = None,
+    n_validation: Annotated[int | None, typer.Option(help="How many structures to validate on.")] = None,
+    n_test: Annotated[int | None, typer.Option(help="How many structures to test on.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps of the whole run.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data, instead of steps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and batch order.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps.")] = None,
+    compile_: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile the model; decided by length if not given."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any key of the config: --set training.loss.forces=10."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME-TIME if not given.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, exactly where it was.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the results, as JSON.")] = False,
+) -> None:
+    """Train a potential and test it. Without --data it learns the embedded ethanol set."""
+    from hermtk_cli.training import show_run
+
+    overrides = {
+        "model.subnet": subnet,
+        "model.variant": variant,
+        "data.train": data,
+        "data.validation": validation,
+        "data.test": test,
+        "data.n_train": n_train,
+        "data.n_validation": n_validation,
+        "data.n_test": n_test,
+        "training.steps": steps,
+        "training.epochs": epochs,
+        "training.compile": compile_,
+        "seed": seed,
+        "device": device,
+    }
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if resume is not None:
+        _refuse_with_resume(given, set_, config, out)
+        show_run(resume, None, as_json)
+        return
+    values = _values(config, given, set_ or [])
+    folder = out or Path("runs") / f"{_name(values)}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    show_run(folder, values, as_json)
+
+
+def _refuse_with_resume(
+    given: dict[str, Any], assignments: list[str] | None, config: Path | None, out: Path | None
+) -> None:
+    if given or assignments or config or out:
+        raise ConfigError(
+            "--resume goes on with the run exactly as it was: no other option can be given with it"
+        )
+
+
+def _values(config: Path | None, given: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """The nested values of the run: file, then options, then --set."""
+    from hermtk.training.config import read_config, set_key
+
+    values = read_config(config) if config else {}
+    for key, value in given.items():
+        set_key(values, key, value)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set wants KEY=VALUE, it was given {assignment!r}")
+        set_key(values, key.strip(), yaml.safe_load(text))
+    return values
+
+
+def _name(values: dict[str, Any]) -> str:
+    model, data = values.get("model") or {}, values.get("data") or {}
+    source = Path(str(data.get("train") or "ethanol")).stem
+    return f"{source}-{model.get('subnet', 'painn')}-{model.get('variant', 'hvnet')}"

@@ -1,0 +1,43 @@
+"""Writing without half-written files: beside the place, then renamed."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hermtk.errors import RunError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to; it takes the place of ``path`` when the block ends well, else it is removed.
+
+    Raises:
+        RunError: the disk is full, the folder is missing or cannot be written.
+    """
+    beside = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        beside = Path(name)
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.chmod(0o644)
+        os.replace(beside, path)
+    except OSError as problem:
+        raise RunError(f"{path} could not be written: {problem.strerror or problem}") from problem
+    finally:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file at once or not at all.
+
+    Raises:
+        RunError: as ``replacing``.
+    """
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")

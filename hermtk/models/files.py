@@ -1,0 +1,169 @@
+"""Model files: everything needed to use a model later, and nothing that runs.
+
+A file holds plain values and tensors (``torch.load(weights_only=True)``): format version, model config, element list, weights,
+training statistics, units, provenance and probe structures with reference outputs, checked again at every load.
+"""
+
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+
+from hermtk import __version__, registry
+from hermtk.errors import HermtkError, ModelFileError
+from hermtk.files import replacing
+from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.potential import Potential
+from hermtk.models.variants import variant
+
+FORMAT = 1
+MAGIC = "hermtk model"
+UNITS = {"energy": "eV", "length": "Angstrom", "forces": "eV/Angstrom", "stress": "eV/Angstrom^3"}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model and what its file says of it.
+
+    Attributes:
+        potential: the model, ready to use.
+        config: how it was built.
+        facts: JSON-like values: provenance, statistics, coverage.
+    """
+
+    potential: Potential
+    config: ModelConfig
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_model(
+    path: Path, potential: Potential, config: ModelConfig, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model file at once or not at all.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    content = {
+        "magic": MAGIC,
+        "format": FORMAT,
+        "version": __version__,
+        "config": config.model_dump(mode="json"),
+        "elements": [chemical_symbols[z] for z in potential.elements],
+        "mean_neighbors": potential.network.mean_neighbors,
+        "units": UNITS,
+        "needs": _needs(config),
+        "facts": dict(facts or {}),
+        "weights": {name: value.detach().cpu() for name, value in potential.state_dict().items()},
+        "probes": _probe(potential),
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with replacing(path) as beside:
+        beside.write_bytes(buffer.getbuffer())
+
+
+def load_model(path: Path | str, device: str = "cpu") -> ModelFile:
+    """Read a model file without running anything from it, and check that it still gives what it gave.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, newer than this version, needs a plugin that is not
+            installed, or its probe structures no longer give the stored energies.
+    """
+    path = Path(path)
+    content = _content(path)
+    config = ModelConfig.model_validate(content["config"])
+    elements = tuple(chemical_symbols.index(symbol) for symbol in content["elements"])
+    try:
+        with torch.random.fork_rng(devices=[]):
+            potential = build_model(config, elements, mean_neighbors=content["mean_neighbors"])
+        potential.load_state_dict(content["weights"])
+    except HermtkError as problem:
+        raise ModelFileError(f"{path} cannot be rebuilt: {problem}") from None
+    except RuntimeError as problem:
+        raise ModelFileError(
+            f"the weights in {path} do not fit its config: {str(problem).splitlines()[0]}"
+        ) from None
+    potential.eval().requires_grad_(False)
+    _check_probes(path, potential, content["probes"])
+    return ModelFile(potential.to(device), config, content["facts"])
+
+
+def _content(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as problem:
+        if "weights only" in str(problem).lower():
+            raise ModelFileError(
+                f"{path} was refused: it holds more than values and tensors, so opening it could run code from it"
+            ) from None
+        raise ModelFileError(f"{path} is damaged or no model file of hermtk") from None
+    except Exception as problem:
+        first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise ModelFileError(f"{path} is damaged or no model file of hermtk: {first}") from None
+    if not isinstance(content, dict) or content.get("magic") != MAGIC:
+        raise ModelFileError(f"{path} is no model file of hermtk")
+    if content["format"] > FORMAT:
+        raise ModelFileError(
+            f"{path} has format {content['format']} (hermtk {content['version']}); this is hermtk "
+            f"{__version__}, which reads formats up to {FORMAT}: upgrade hermtk"
+        )
+    return content
+
+
+def _needs(config: ModelConfig) -> list[dict[str, str]]:
+    """The components a model is made of and the distributions they come from."""
+    parts = [
+        ("subnet", config.subnet),
+        ("relation", variant(config.variant).relation),
+        ("readout", config.readout),
+    ]
+    found = [registry.entries(kind)[name] for kind, name in parts]
+    return [
+        {"kind": e.kind, "name": e.name, "distribution": e.distribution, "version": e.version} for e in found
+    ]
+
+
+def _probe(potential: Potential) -> list[dict[str, Any]]:
+    """Small clusters of the model's elements, fixed by the element list, with their energies."""
+    generator = torch.Generator().manual_seed(len(potential.elements))
+    probes = []
+    for size in (1, 2, 5):
+        choice = torch.randint(len(potential.elements), (size,), generator=generator)
+        numbers = torch.tensor(potential.elements)[choice]
+        grid = torch.cartesian_prod(*[torch.arange(2.0, dtype=torch.float64)] * 3)[:size]
+        positions = 0.35 * potential.cutoff * (grid + 0.2 * torch.rand(size, 3, generator=generator))
+        energies = _cluster_energies(potential, numbers, positions)
+        probes.append({"numbers": numbers, "positions": positions, "energies": energies})
+    return probes
+
+
+def _cluster_energies(potential: Potential, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    distances = torch.cdist(positions, positions)
+    center, neighbor = torch.nonzero((distances < potential.cutoff) & (distances > 0), as_tuple=True)
+    device = potential.device
+    numbers, center, neighbor = numbers.to(device), center.to(device), neighbor.to(device)
+    vectors = (positions[neighbor.cpu()] - positions[center.cpu()]).to(device, potential.dtype)
+    union = potential.relate(numbers, center, neighbor)
+    with torch.no_grad():
+        return potential(numbers, vectors, center, neighbor, union, len(numbers)).cpu()
+
+
+def _check_probes(path: Path, potential: Potential, probes: list[dict[str, Any]]) -> None:
+    tolerance = 1e-9 if potential.dtype == torch.float64 else 1e-3
+    for probe in probes:
+        found = _cluster_energies(potential, probe["numbers"], probe["positions"])
+        scale = 1 + float((probe["energies"] - potential.reference.cpu().mean()).abs().max())
+        off = float((found - probe["energies"]).abs().max()) / scale
+        if not off <= tolerance:
+            raise ModelFileError(
+                f"{path} no longer gives the energies stored in it (relative difference {off:.1e}, allowed {tolerance:.0e}): "
+                "the file is damaged, or the installed torch or plugin computes something else"
+            )

@@ -1,0 +1,60 @@
+"""Errors of predictions, gathered over batches: sums only, so that a set of any size fits."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from hermtk.physics.derivatives import Prediction
+from hermtk.training.batches import Batch
+
+
+@dataclass
+class ErrorSums:
+    """Absolute and square errors of energy, energy per atom, forces and stress. Missing labels are not counted."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def add(self, prediction: Prediction, batch: Batch) -> None:
+        """Count one batch."""
+        atoms = torch.bincount(batch.graph.structure, minlength=batch.graph.n_structures)
+        error = prediction.energy.detach() - batch.energy
+        self._count("energy", error)
+        self._count("energy_per_atom", error / atoms)
+        if prediction.forces is not None:
+            self._count("forces", prediction.forces.detach() - batch.forces)
+        if prediction.stress is not None:
+            self._count("stress", prediction.stress.detach() - batch.stress)
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Count a batch's loss."""
+        self.sums["loss"] = self.sums.get("loss", 0.0) + loss.item()
+        self.sums["losses"] = self.sums.get("losses", 0.0) + 1
+
+    def mae(self, quantity: str) -> float | None:
+        """Mean absolute error; None where nothing was counted."""
+        return self._mean(quantity, "absolute")
+
+    def rmse(self, quantity: str) -> float | None:
+        """Root mean square error; None where nothing was counted."""
+        mean = self._mean(quantity, "square")
+        return None if mean is None else mean**0.5
+
+    @property
+    def loss(self) -> float | None:
+        """Mean loss."""
+        return self.sums["loss"] / self.sums["losses"] if self.sums.get("losses") else None
+
+    def _mean(self, quantity: str, kind: str) -> float | None:
+        count = self.sums.get(f"{quantity} count", 0.0)
+        return self.sums[f"{quantity} {kind}"] / count if count else None
+
+    def _count(self, quantity: str, error: Tensor) -> None:
+        known = error[~error.isnan()].to(torch.float64)
+        for kind, value in (
+            ("count", float(known.numel())),
+            ("absolute", known.abs().sum().item()),
+            ("square", known.square().sum().item()),
+        ):
+            name = f"{quantity} {kind}"
+            self.sums[name] = self.sums.get(name, 0.0) + value

@@ -1,0 +1,250 @@
+"""A training run in its folder: config.yaml, run.json, metrics.csv, checkpoint.pt, model.pt."""
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+
+from hermtk import __version__
+from hermtk.errors import RunError
+from hermtk.files import write_text
+from hermtk.models.build import build_model
+from hermtk.models.files import save_model
+from hermtk.models.potential import Potential
+from hermtk.physics.derivatives import Prediction, predict
+from hermtk.training.batches import Batch, Batches, join
+from hermtk.training.checkpoint import Progress
+from hermtk.training.config import RunConfig, dump_config, make_config, read_config
+from hermtk.training.loop import Listener, Trainer
+from hermtk.training.loss import Loss
+from hermtk.training.prepare import Prepared, prepare_run
+from hermtk.training.step import compiler_missing, make_step
+
+# Steps from which compiling pays on a CPU: it costs one to three minutes once and then halves every step
+_COMPILE_PAYS = 6_000
+_CHUNK = 32
+
+
+@dataclass
+class Run:
+    """A run ready to be trained, fresh or resumed."""
+
+    folder: Path
+    config: RunConfig
+    data: Prepared
+    potential: Potential
+    trainer: Trainer
+    facts: dict[str, Any]
+
+    @property
+    def model_path(self) -> Path:
+        """Where the best model is kept."""
+        return self.folder / "model.pt"
+
+    def train(self) -> Progress:
+        """Train, then leave the best averaged weights in the model and in model.pt."""
+        progress = self.trainer.run()
+        _copy(progress, self.potential)
+        return progress
+
+    def keep(self, progress: Progress) -> None:
+        """Write model.pt with the best averaged weights."""
+        shadow = build_model(
+            self.config.model,
+            self.data.elements,
+            reference=self.data.reference,
+            scale=self.data.scale,
+            mean_neighbors=self.data.mean_neighbors,
+        )
+        _copy(progress, shadow)
+        facts = {**self.facts, "training": {"step": progress.best_step, "validation_loss": progress.best}}
+        save_model(self.model_path, shadow, self.config.model, facts)
+
+
+def new_run(config: RunConfig, folder: Path, listener: Listener) -> Run:
+    """Read the data, make the model, write what the run will need to be resumed.
+
+    Raises:
+        RunError: the folder holds a run already or cannot be written.
+        HermtkError: the configuration or the data cannot be used.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(
+            f"{folder} is not empty: choose another --out, or go on with `hermtk train --resume {folder}`"
+        )
+    data = prepare_run(config)
+    config = resolved(config, data)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise RunError(f"the folder {folder} could not be made: {problem.strerror}") from None
+    run = _assemble(config, folder, data, listener)
+    write_text(folder / "config.yaml", dump_config(config))
+    write_text(folder / "run.json", json.dumps(run.facts, indent=1))
+    return run
+
+
+def resume_run(folder: Path, listener: Listener) -> Run:
+    """Make a run again from its folder and go to its last checkpoint.
+
+    Raises:
+        RunError: no run there, no checkpoint yet, or the data have changed since.
+    """
+    if not (folder / "config.yaml").is_file():
+        raise RunError(f"{folder} holds no run (there is no config.yaml in it)")
+    config = make_config(read_config(folder / "config.yaml"))
+    data = prepare_run(config)
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for name, digest in data.digests.items():
+        if facts["data"]["sha256"].get(name) != digest:
+            raise RunError(f"{name} has changed since the run began: it cannot be resumed exactly")
+    run = _assemble(config, folder, data, listener)
+    run.facts = facts
+    run.trainer.resume()
+    return run
+
+
+def resolved(config: RunConfig, data: Prepared) -> RunConfig:
+    """The configuration with every choice made that was left open, so that the file alone reproduces the run."""
+    stress = config.training.loss.stress
+    loss = config.training.loss.model_copy(
+        update={"stress": float(data.stress) if stress is None else stress}
+    )
+    steps = config.training.steps
+    if config.training.epochs:
+        steps = config.training.epochs * -(-len(data.items) // config.training.batch_size)
+    compiled = config.training.compile
+    if compiled is None:
+        compiled = steps >= _COMPILE_PAYS and not compiler_missing()
+    training = config.training.model_copy(update={"loss": loss, "compile": compiled})
+    model = build_options(config)
+    return config.model_copy(
+        update={
+            "training": training,
+            "model": model,
+            "threads": config.threads or torch.get_num_threads(),
+        }
+    )
+
+
+def build_options(config: RunConfig) -> Any:
+    """The model's configuration with the defaults of its components written out."""
+    from hermtk import registry
+    from hermtk.models.variants import variant
+
+    chosen, model = variant(config.model.variant), config.model
+    return model.model_copy(
+        update={
+            "subnet_options": registry.checked_options("subnet", model.subnet, model.subnet_options),
+            "relation_options": registry.checked_options(
+                "relation", chosen.relation, {**chosen.options, **model.relation_options}
+            ),
+            "readout_options": registry.checked_options("readout", model.readout, model.readout_options),
+        }
+    )
+
+
+def _assemble(config: RunConfig, folder: Path, data: Prepared, listener: Listener) -> Run:
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.threads or torch.get_num_threads())
+    device = _device(config.device)
+    potential = build_model(
+        config.model,
+        data.elements,
+        reference=data.reference,
+        scale=data.scale,
+        mean_neighbors=data.mean_neighbors,
+    ).to(device)
+    training = config.training
+    stress = bool(training.loss.stress)
+    step = make_step(
+        potential,
+        forces=training.loss.forces > 0,
+        stress=stress,
+        compiled=bool(training.compile),
+        note=listener.note,
+    )
+
+    def evaluate(batch: Batch) -> Prediction:
+        return predict(potential, batch.graph, batch.union, stress=stress)
+
+    trainer = Trainer(
+        potential,
+        Batches(potential, data.items, training.batch_size, config.seed),
+        Batches(potential, data.validation_items, _CHUNK, config.seed),
+        step,
+        evaluate,
+        Loss(training.loss, training.loss.stress or 0.0),
+        training,
+        folder,
+        lambda progress: None,
+        listener,
+    )
+    run = Run(folder, config, data, potential, trainer, _facts(config, data, potential))
+    trainer.keep = run.keep
+    return run
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as problem:
+        raise RunError(f"the device {name!r} cannot be used here: {str(problem).splitlines()[0]}") from None
+    return device
+
+
+def _copy(progress: Progress, potential: Potential) -> None:
+    if progress.weights is None:
+        return
+    with torch.no_grad():
+        for live, best in zip(potential.parameters(), progress.weights, strict=True):
+            live.copy_(best)
+    potential.eval()
+
+
+def _facts(config: RunConfig, data: Prepared, potential: Potential) -> dict[str, Any]:
+    """Provenance, statistics and coverage, as plain values."""
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "hermtk": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy", "ase", "vesin", "e3nn")},
+        },
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
+        "seed": config.seed,
+        "data": {
+            "sha256": data.digests,
+            "structures": {
+                "train": len(data.train),
+                "validation": len(data.validation),
+                "test": len(data.test),
+            },
+            "stress": data.stress,
+        },
+        "statistics": {
+            "reference_energies": {chemical_symbols[z]: e for z, e in data.reference.items()},
+            "reference_energies_from": data.references.how,
+            "scale": data.scale,
+            "mean_neighbors": data.mean_neighbors,
+        },
+        "parameters": sum(p.numel() for p in potential.parameters()),
+        "coverage": _coverage(data, potential),
+    }
+
+
+def _coverage(data: Prepared, potential: Potential) -> dict[str, int]:
+    """How many edges of the training set each relation has."""
+    counts = torch.zeros(len(potential.table), dtype=torch.long)
+    for first in range(0, len(data.items), _CHUNK):
+        union = join(potential, data.items[first : first + _CHUNK]).union
+        counts += torch.bincount(union.edges.relation, minlength=len(counts))
+    return dict(zip(potential.table.labels, counts.tolist(), strict=True))
