@@ -1,28 +1,31 @@
 """Units that a data file may declare, and what they are in ours: eV, Angstrom, eV/Angstrom^3.
 
-Factors from CODATA 2018 as in ``ase.units`` (1 Ha = 27.211386 eV, 1 Bohr = 0.529177 Angstrom, 1 kcal/mol = 0.0433641 eV).
+Factors from CODATA 2018 through ``ase.units``, whose own default is older (1 Ha = 27.211386 eV,
+1 Bohr = 0.529177 Angstrom, 1 kcal/mol = 0.0433641 eV).
 """
 
 from dataclasses import dataclass
 
-from ase import units
+from ase.units import create_units
 
 from hermtk.errors import UnknownName
+
+_CODATA = create_units("2018")
 
 ENERGY: dict[str, float] = {
     "eV": 1.0,
     "meV": 1e-3,
-    "Ha": units.Hartree,
-    "Ry": units.Rydberg,
-    "kcal/mol": units.kcal / units.mol,
-    "kJ/mol": units.kJ / units.mol,
+    "Ha": _CODATA["Hartree"],
+    "Ry": _CODATA["Rydberg"],
+    "kcal/mol": _CODATA["kcal"] / _CODATA["mol"],
+    "kJ/mol": _CODATA["kJ"] / _CODATA["mol"],
 }
-LENGTH: dict[str, float] = {"Angstrom": 1.0, "Bohr": units.Bohr, "nm": units.nm}
+LENGTH: dict[str, float] = {"Angstrom": 1.0, "Bohr": _CODATA["Bohr"], "nm": _CODATA["nm"]}
 STRESS: dict[str, float] = {
     "eV/Angstrom^3": 1.0,
-    "GPa": units.GPa,
-    "kbar": 0.1 * units.GPa,
-    "Ha/Bohr^3": units.Hartree / units.Bohr**3,
+    "GPa": _CODATA["GPa"],
+    "kbar": 0.1 * _CODATA["GPa"],
+    "Ha/Bohr^3": _CODATA["Hartree"] / _CODATA["Bohr"] ** 3,
 }
 ALIASES: dict[str, str] = {
     "hartree": "Ha",

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from vesin import NeighborList
 
+from hermtk import backends
+
 Array = np.ndarray
 
 
@@ -23,22 +25,32 @@ def neighbor_pairs(
     pbc: Bool[Array, "3"],
     cutoff: float,
 ) -> Pairs:
-    """All directed pairs within ``cutoff`` (Angstrom), sorted by (centre, neighbour, shift). Uses vesin.
+    """All directed pairs within ``cutoff`` (Angstrom), sorted by (centre, neighbour, shift).
 
-    The order is a function of the structure alone, so that sums over edges are reproducible.
+    By vesin; in empty space by torch-cluster where it is installed. The order is a function of the structure alone, so that
+    sums over edges are reproducible.
     """
     if len(positions) == 0:
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.int64))
-    finder = NeighborList(cutoff=cutoff, full_list=True)
+    open_pairs = None if pbc.any() else backends.open_pairs(positions, cutoff)
+    if open_pairs is not None:
+        i, j = open_pairs
+        shift = np.zeros((len(i), 3), dtype=np.int64)
+    else:
+        i, j, shift = _vesin(positions, cell, pbc, cutoff)
+    order = np.lexsort((shift[:, 2], shift[:, 1], shift[:, 0], j, i))
+    return Pairs(i[order].astype(np.int64), j[order].astype(np.int64), shift[order].astype(np.int64))
+
+
+def _vesin(positions: Array, cell: Array, pbc: Array, cutoff: float) -> tuple[Array, Array, Array]:
     box = cell if pbc.any() else np.zeros((3, 3))
-    i, j, shift = finder.compute(
+    i, j, shift = NeighborList(cutoff=cutoff, full_list=True).compute(
         points=np.ascontiguousarray(positions, dtype=np.float64),
         box=np.ascontiguousarray(box, dtype=np.float64),
         periodic=pbc,
         quantities="ijS",
     )
-    order = np.lexsort((shift[:, 2], shift[:, 1], shift[:, 0], j, i))
-    return Pairs(i[order].astype(np.int64), j[order].astype(np.int64), shift[order].astype(np.int64))
+    return i, j, shift
 
 
 def brute_force_pairs(
@@ -65,10 +77,9 @@ def brute_force_pairs(
 
 def _reach(positions: Array, cell: Array, pbc: Array, cutoff: float) -> list[int]:
     """How many images each lattice direction needs: cut-off plus the atoms' own spread, over the plane spacing."""
-    if not pbc.any():
-        return [0, 0, 0]
-    heights = abs(np.linalg.det(cell)) / np.linalg.norm(
-        np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1
-    )
+    reach = np.zeros(3, dtype=int)
+    # the columns of the pseudo-inverse are the normals of the lattice planes; only periodic vectors need be there
+    spacing = 1 / np.linalg.norm(np.linalg.pinv(cell[pbc]), axis=0)
     spread = np.linalg.norm(positions[:, None] - positions[None], axis=-1).max(initial=0.0)
-    return [int(np.ceil((cutoff + spread) / h)) if p else 0 for h, p in zip(heights, pbc, strict=True)]
+    reach[pbc] = np.ceil((cutoff + spread) / spacing)
+    return reach.tolist()

@@ -28,7 +28,7 @@ class Potential(nn.Module):
         """``reference``: eV per element, by atomic number; ``scale``: eV, usually the rms force of the training set."""
         super().__init__()
         self.network = network
-        self.zbl = ZBL() if zbl else None
+        self.zbl = ZBL(network.cutoff) if zbl else None
         index = torch.full((_MOST_ELEMENTS,), -1)
         index[list(self.elements)] = torch.arange(len(self.elements))
         self.register_buffer("index", index, persistent=False)

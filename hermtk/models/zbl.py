@@ -17,12 +17,14 @@ _EXPONENTS = (3.19980, 0.94229, 0.40290, 0.20162)
 
 
 class ZBL(nn.Module):
-    """E_i = 1/2 sum_j Z_i Z_j e^2/r phi(r/a) f(r), f smooth to zero at the sum of the covalent radii."""
+    """E_i = 1/2 sum_j Z_i Z_j e^2/r phi(r/a) f(r), f smooth to zero at the sum of the covalent radii, or at the cut-off."""
 
     radii: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, cutoff: float) -> None:
+        """``cutoff``: of the model, Angstrom; pairs of large atoms would reach beyond it."""
         super().__init__()
+        self.cutoff = cutoff
         radii = torch.nan_to_num(torch.tensor(covalent_radii, dtype=torch.float64), nan=1.5)
         self.register_buffer("radii", radii, persistent=False)
 
@@ -43,5 +45,6 @@ class ZBL(nn.Module):
         for coefficient, exponent in zip(_COEFFICIENTS, _EXPONENTS, strict=True):
             phi = phi + coefficient * torch.exp(-exponent * x)
         reach = self.radii[numbers[center]] + self.radii[numbers[neighbor]]
+        reach = reach.clamp(max=self.cutoff)
         pair = Hartree * Bohr * z_i * z_j / d * phi * polynomial(d / reach, 1.0)
         return segment_sum(0.5 * pair, center, n_local)

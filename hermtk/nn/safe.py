@@ -4,13 +4,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Far below the scale of features (order 1): smooth at zero, no visible effect elsewhere.
-TINY = 1e-6
+# Below the scale of features (order 1), yet not tiny: where vectors cancel by symmetry (a perfect crystal) the curvature is
+# 1/SOFT, so a tiny value leaves a cone there: forces that jump over a displacement of that size, and noise in single precision.
+# With vectors that grow by one per Angstrom, displacements of 0.01 Angstrom still give force constants right to a percent.
+SOFT = 0.1
 
 
 def norm_over_components(vectors: Float[Tensor, "rows m channels"]) -> Float[Tensor, "rows channels"]:
-    """sqrt(|v|^2 + eps^2) - eps over the middle dimension: zero at zero, smooth to every order."""
-    return (vectors.square().sum(dim=1) + TINY**2).sqrt() - TINY
+    """sqrt(|v|^2 + SOFT^2) - SOFT over the middle dimension: zero at zero, smooth to every order."""
+    return (vectors.square().sum(dim=1) + SOFT**2).sqrt() - SOFT
 
 
 def length(vectors: Float[Tensor, "rows 3"]) -> Float[Tensor, " rows"]:

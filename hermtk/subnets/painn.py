@@ -9,7 +9,8 @@ from torch import Tensor
 
 from hermtk.nn.safe import norm_over_components
 from hermtk.nn.segment import segment_sum
-from hermtk.nn.typed import TypedLinear, TypedMLP, over_components
+from hermtk.nn.typed import TypedLinear, TypedMLP, over_components, typed_product
+from hermtk.relations.union import Rows
 from hermtk.subnets.base import Edges, Features, Subnet
 
 
@@ -40,12 +41,13 @@ class PaiNN(Subnet):
         dv = sides.sum(0)
         own = union.center_atom
         s, v = s[own] + ds, v[own] + dv  # (Q, C), (Q, 3, C)
-        uv, vv = self._mixed(v, edges)
+        rows = over_components(union.centers, 3)
+        uv, vv = mixed(v, self.mix.weight, rows).chunk(2, dim=-1)  # (Q, 3, C)
         angle = (uv * vv).sum(1)  # (Q, C)
         if union.mixed is not None:
-            ua, _ = self._mixed(sides[0], edges)
-            _, vc = self._mixed(sides[1], edges)
-            angle = torch.where(union.mixed.unsqueeze(-1), (ua * vc).sum(1), angle)
+            u, w = self.mix.weight.chunk(2, dim=-1)
+            between = (mixed(sides[0], u, rows) * mixed(sides[1], w, rows)).sum(1)
+            angle = torch.where(union.mixed.unsqueeze(-1), between, angle)
         gates = self.update(torch.cat([s, norm_over_components(vv)], dim=-1), union.centers)
         # a slot exists only while it has edges: what does not come from messages must fade with them
         presence = torch.tanh(segment_sum(edges.weight, union.center, own.shape[0]))  # (Q)
@@ -68,10 +70,9 @@ class PaiNN(Subnet):
         slots = union.center + union.side * size
         return ds, segment_sum(vectors, slots, 2 * size).unflatten(0, (2, size))
 
-    def _mixed(
-        self, v: Float[Tensor, "Q 3 C"], edges: Edges
-    ) -> tuple[Float[Tensor, "Q 3 C"], Float[Tensor, "Q 3 C"]]:
-        """U v and V v: channels mixed, directions kept."""
-        rows = over_components(edges.union.centers, 3)
-        uv, vv = self.mix(v.flatten(0, 1), rows).unflatten(0, (v.shape[0], 3)).chunk(2, dim=-1)
-        return uv, vv
+
+def mixed(
+    v: Float[Tensor, "Q 3 C"], weight: Float[Tensor, "relations C outputs"], rows: Rows
+) -> Float[Tensor, "Q 3 outputs"]:
+    """Channels mixed by the relation's matrix, directions kept."""
+    return typed_product(v.flatten(0, 1), weight, rows).unflatten(0, (v.shape[0], 3))

@@ -75,17 +75,17 @@ def new_run(config: RunConfig, folder: Path, listener: Listener) -> Run:
         RunError: the folder holds a run already or cannot be written.
         HermtkError: the configuration or the data cannot be used.
     """
-    if folder.exists() and any(folder.iterdir()):
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
         raise RunError(
             f"{folder} is not empty: choose another --out, or go on with `hermtk train --resume {folder}`"
         )
     data = prepare_run(config)
     config = resolved(config, data)
+    run = _assemble(config, folder, data, listener)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise RunError(f"the folder {folder} could not be made: {problem.strerror}") from None
-    run = _assemble(config, folder, data, listener)
     write_text(folder / "config.yaml", dump_config(config))
     write_text(folder / "run.json", json.dumps(run.facts, indent=1))
     return run

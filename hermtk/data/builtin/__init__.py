@@ -1,0 +1,1 @@
+"""The embedded example set, ``ethanol.npz``, and the script that makes it."""

@@ -1,0 +1,139 @@
+"""ASE's calculator of a hermtk model: whatever ASE can do, it can do with a model file."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, Parameters, PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+from torch import Tensor
+
+from hermtk.data.checks import check_structure
+from hermtk.data.elements import symbols
+from hermtk.data.structure import Structure
+from hermtk.errors import HermtkError
+from hermtk.graph.build import build_graph
+from hermtk.models.files import load_model
+from hermtk.models.potential import Potential
+from hermtk.physics.derivatives import Prediction, predict
+
+
+class HermCalculator(Calculator):
+    """Energy, each atom's share, forces and, where there are three cell vectors, stress of ASE's ``Atoms``.
+
+    eV, eV/Angstrom, eV/Angstrom^3; the stress is positive under tension, in the order xx, yy, zz, yz, xz, xy. All of them are
+    computed at once and kept until the atoms change. It can be pickled and copied. ``parameters`` say which model it is.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    # a model does not see them
+    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
+
+    def __init__(self, model: Path | str | Potential, *, device: str = "cpu") -> None:
+        """A model file, or a potential, which is copied; ``device`` is torch's name of where to compute.
+
+        Raises:
+            ModelFileError: the file cannot be used.
+            HermtkError: there is no such device here.
+        """
+        _check_device(device)
+        super().__init__()
+        if isinstance(model, Potential):
+            self.potential = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+            origin = {"model": "a potential in memory"}
+        else:
+            loaded = load_model(model, device)
+            self.potential = loaded.potential
+            origin = {
+                "model": str(model),
+                "subnet": loaded.config.subnet,
+                "variant": loaded.config.variant,
+            }
+        self.parameters = Parameters(
+            origin,
+            elements=symbols(self.potential.elements),
+            cutoff=self.potential.cutoff,
+            dtype=str(self.potential.dtype).removeprefix("torch."),
+            device=device,
+        )
+
+    @classmethod
+    def from_potential(cls, potential: Potential, *, device: str = "cpu") -> "HermCalculator":
+        """The calculator of a potential as it is now: it is copied."""
+        return cls(potential, device=device)
+
+    def _get_name(self) -> str:
+        return "hermtk"
+
+    def set(self, **kwargs: object) -> dict[str, object]:
+        """Nothing can be changed later.
+
+        Raises:
+            HermtkError: always, unless called without arguments.
+        """
+        if kwargs:
+            raise HermtkError(
+                f"{', '.join(kwargs)} cannot be set: a HermCalculator is what its model is; make a new one"
+            )
+        return {}
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """All properties of the atoms.
+
+        Raises:
+            UnknownElement: an element the model was not made for.
+            DataError: a position that is not finite, a periodic direction without a cell vector, a cell without volume,
+                two atoms at one place.
+            PropertyNotImplementedError: stress, where there are fewer than three cell vectors.
+        """
+        super().calculate(atoms, list(properties), list(system_changes))
+        atoms = self.atoms
+        if atoms is None:
+            raise HermtkError("there are no atoms to calculate: give them, or set atoms.calc")
+        if "stress" in properties and atoms.cell.rank < 3:
+            raise PropertyNotImplementedError(
+                f"stress needs three cell vectors, these atoms have {atoms.cell.rank}"
+            )
+        self.results = _results(self._predict(atoms))
+
+    def _predict(self, atoms: Atoms) -> Prediction:
+        structure = Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+        if len(structure):
+            check_structure(structure)
+        graph = build_graph(structure, self.potential.cutoff).to(self.potential.device)
+        return predict(self.potential, graph, stress=bool(atoms.cell.rank == 3))
+
+
+def _results(prediction: Prediction) -> dict[str, object]:
+    energy = prediction.energy.item()
+    results: dict[str, object] = {
+        "energy": energy,
+        "free_energy": energy,
+        "energies": _array(prediction.energies),
+    }
+    if prediction.forces is not None:
+        results["forces"] = _array(prediction.forces)
+    if prediction.stress is not None:
+        results["stress"] = full_3x3_to_voigt_6_stress(_array(prediction.stress[0]))
+    return results
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.detach().to("cpu", torch.float64).numpy()
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as problem:
+        reason = str(problem).strip().splitlines()[0]
+        raise HermtkError(f"cannot compute on {device!r} here: {reason}") from None

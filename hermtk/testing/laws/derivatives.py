@@ -1,0 +1,120 @@
+"""Forces and stress are slopes of the energy, and can be trained on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hermtk.data.structure import Structure
+from hermtk.graph.graph import edge_vectors
+from hermtk.models.potential import Potential
+from hermtk.testing import structures
+from hermtk.testing.law import Case, law
+from hermtk.testing.measure import apart
+from hermtk.testing.structures import ORGANIC
+from hermtk.testing.subject import Subject
+
+# five-point differences in double precision: the step's fourth power against rounding over the step
+_STEP = 1e-3
+_STENCIL = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
+_SLOPE = 1e-6
+
+
+@law
+def forces_are_the_slope_of_the_energy(subject: Subject) -> Iterator[Case]:
+    """-dE/dx by differences, every component of every atom."""
+    potential = subject.make(ORGANIC)
+    for structure, name in (
+        (structures.line((6, 8), (1.2,)), "two atoms"),
+        (structures.molecule((6, 8, 1)), "three atoms"),
+        (structures.crystal(), "a crystal"),
+        (structures.left_handed(structures.crystal()), "a left-handed crystal"),
+        (structures.slab(), "a slab without a third cell vector"),
+    ):
+        steps = np.eye(3 * len(structure)).reshape(-1, len(structure), 3)
+        slope = slopes(subject, potential, [(structures.moved, structure, step) for step in steps])
+        forces = subject.result(potential, structure).forces
+        yield Case(name, apart(forces, -slope.reshape(-1, 3)), _SLOPE)
+
+
+@law
+def stress_is_the_slope_along_strain(subject: Subject) -> Iterator[Case]:
+    """dE/d(strain)/V by differences, all nine components; positive under tension."""
+    potential = subject.make(ORGANIC)
+    crystal = structures.crystal()
+    for structure, name in (
+        (crystal, "a skewed cell smaller than the cut-off"),
+        (structures.left_handed(crystal), "a left-handed cell"),
+    ):
+        strains = np.eye(9).reshape(9, 3, 3)
+        slope = slopes(subject, potential, [(structures.strained, structure, strain) for strain in strains])
+        stress = subject.result(potential, structure).stress[0]
+        expected = slope.reshape(3, 3) / structure.volume
+        yield Case(name, apart(stress, 0.5 * (expected + expected.T)), _SLOPE)
+
+
+@law
+def slopes_can_be_differentiated_again(subject: Subject) -> Iterator[Case]:
+    """d2E/d(edge vector)2 by autograd, against differences of dE/d(edge vector), along random directions."""
+    potential = subject.make(ORGANIC)
+    graph = subject.graph(structures.molecule((6, 8, 1)))
+    union = potential.relate(graph.numbers, graph.center, graph.neighbor)
+    start = edge_vectors(graph)
+    random = torch.Generator().manual_seed(0)
+
+    def slope(vectors: Tensor) -> Tensor:
+        vectors = vectors.clone().requires_grad_()
+        energies = potential(graph.numbers, vectors, graph.center, graph.neighbor, union, graph.n_atoms)
+        return torch.autograd.grad(energies.sum(), vectors, create_graph=True)[0]
+
+    for trial in range(3):
+        along = torch.randn(start.shape, generator=random, dtype=start.dtype)
+        vectors = start.clone().requires_grad_()
+        energies = potential(graph.numbers, vectors, graph.center, graph.neighbor, union, graph.n_atoms)
+        (first,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
+        (second,) = torch.autograd.grad((first * along).sum(), vectors)
+        step = 0.3 * _STEP
+        measured = sum(c * slope(start + k * step * along).detach() for k, c in _STENCIL) / step
+        yield Case(f"three atoms, direction {trial + 1}", apart(second, torch.as_tensor(measured)), _SLOPE)
+
+
+@law
+def the_force_loss_moves_every_weight_rightly(subject: Subject) -> Iterator[Case]:
+    """d(sum |F - F0|^2 + (E - E0)^2)/d(weight) by autograd, against differences along a random direction of each weight."""
+    potential = subject.make(ORGANIC)
+    graph = subject.graph([structures.molecule((6, 8, 1, 1, 6)), structures.crystal()])
+    weights = dict(potential.named_parameters())
+    value = force_loss(subject, potential, graph)
+    gradients = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
+    random = torch.Generator().manual_seed(0)
+    size = max(float(g.abs().max()) for g in gradients if g is not None)
+    for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
+        along = torch.randn(weight.shape, generator=random, dtype=weight.dtype) / weight.numel() ** 0.5
+        expected = 0.0 if gradient is None else float((gradient * along).sum())
+        start, step, measured = weight.detach().clone(), 0.3 * _STEP, 0.0
+        for k, c in _STENCIL:
+            weight.data = start + k * step * along
+            measured += c * float(force_loss(subject, potential, graph).detach()) / step
+        weight.data = start
+        yield Case(f"the weight {name}", abs(measured - expected) / size, 10 * _SLOPE)
+
+
+def force_loss(subject: Subject, potential: Potential, graph) -> Tensor:
+    """A loss on energies, forces and stress, as in training; differentiable in the weights."""
+    found = subject.predict(potential, graph, stress=True, training=True)
+    terms = [(found.energy - 0.3).square().sum()]
+    terms += [(part - 0.1).square().sum() for part in (found.forces, found.stress) if part is not None]
+    return torch.stack([term.to(torch.float64) for term in terms]).sum()
+
+
+def slopes(subject: Subject, potential: Potential, changes: list[tuple]) -> Tensor:
+    """dE/ds of structures ``change(structure, s * direction)`` at s = 0, all in one batch."""
+    batch: list[Structure] = [
+        change(structure, k * _STEP * direction)
+        for change, structure, direction in changes
+        for k, _ in _STENCIL
+    ]
+    energy = subject.result(potential, batch).energy.reshape(-1, len(_STENCIL))
+    weights = torch.tensor([c for _, c in _STENCIL], dtype=energy.dtype)
+    return (energy @ weights / _STEP).detach()

@@ -1,0 +1,30 @@
+"""Every installed subnet under every variant keeps every law: a new file is tested by being there."""
+
+from dataclasses import replace
+
+import pytest
+
+from hermtk.relations.pair import Pair
+from hermtk.testing import Law, Subject, every_subject, laws
+from hermtk.testing.parametrize import parametrize_laws
+
+
+@parametrize_laws(every_subject())
+def test_a_subnet_keeps_the_law(law: Law, subject: Subject):
+    law(subject)
+
+
+@parametrize_laws([Subject("painn", "htnet", looped=True)])
+def test_one_module_per_relation_keeps_the_law(law: Law, subject: Subject):
+    law(subject)
+
+
+@parametrize_laws([replace(Subject("painn", "hpnet"), relation=Pair(ordered=False), basis="gaussian")])
+def test_unordered_pairs_and_gaussians_keep_the_law(law: Law, subject: Subject):
+    law(subject)
+
+
+@pytest.mark.slow
+@parametrize_laws(every_subject(), [law for law in laws() if law.slow])
+def test_a_subnet_keeps_the_slow_law(law: Law, subject: Subject):
+    law(subject)
