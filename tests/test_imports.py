@@ -8,7 +8,18 @@ import pytest
 import hermtk
 
 PACKAGE = Path(hermtk.__file__).parent
-ORDER = ("data", "graph", "relations", "nn", "subnets", "readouts", "models", "physics", "training", "evaluation")
+ORDER = (
+    "data",
+    "graph",
+    "relations",
+    "nn",
+    "subnets",
+    "readouts",
+    "models",
+    "physics",
+    "training",
+    "evaluation",
+)
 # side by side: both come after everything else, neither before the other
 LAST = ("testing", "interfaces")
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
@@ -29,7 +40,9 @@ def imported(path: Path) -> set[str]:
 def folders_of(modules: set[str]) -> set[str]:
     """The folders of hermtk that modules are in."""
     parts = [module.split(".") for module in modules]
-    return {part[1] for part in parts if part[0] == "hermtk" and len(part) > 1 and (PACKAGE / part[1]).is_dir()}
+    return {
+        part[1] for part in parts if part[0] == "hermtk" and len(part) > 1 and (PACKAGE / part[1]).is_dir()
+    }
 
 
 def allowed(folder: str) -> set[str]:
@@ -54,7 +67,9 @@ def test_what_everyone_may_import_imports_no_folder(file: Path):
 
 def test_the_library_does_not_know_its_command_line():
     strange = {"hermtk_cli", "typer", "rich"}
-    used = {str(file): {module.split(".")[0] for module in imported(PACKAGE / file)} & strange for file in FILES}
+    used = {
+        str(file): {module.split(".")[0] for module in imported(PACKAGE / file)} & strange for file in FILES
+    }
     assert {file: packages for file, packages in used.items() if packages} == {}
 
 

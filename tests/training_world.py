@@ -28,5 +28,7 @@ def clusters(n: int, seed: int = 0) -> list[Structure]:
         positions = base + rng.normal(scale=0.08, size=base.shape)
         energy, forces = morse(positions)
         numbers = np.array([6, 1, 8, 1, 6, 1])
-        found.append(Structure(numbers, positions, energy=energy - 500.0, forces=forces, source=f"cluster:{k}"))
+        found.append(
+            Structure(numbers, positions, energy=energy - 500.0, forces=forces, source=f"cluster:{k}")
+        )
     return found

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,9 @@ def option_docs(text: str, names: list[str]) -> dict[str, str]:
     alternatives = "|".join(map(re.escape, names))
     start = re.compile(rf"(?:^|[.;]\s+|\n\s*)(?:``({alternatives})``:?|({alternatives}):)\s+")
     marks = list(start.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
     found = {}
-    for mark, end in zip(marks, ends, strict=True):
+    for mark, following in zip_longest(marks, marks[1:]):
+        end = following.start() if following else len(text)
         said, _, _ = text[mark.end() : end].partition("\n\n")
         found[mark[1] or mark[2]] = " ".join(said.split()).rstrip(".;").replace("``", "`")
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -54,7 +55,7 @@ def reference_energies(structures: Sequence[Structure], elements: Sequence[int])
     return ReferenceEnergies(values, int(rank), f"least squares over {len(labelled)} structures")
 
 
-def given_references(values: Mapping[str | int, float], elements: Sequence[int]) -> ReferenceEnergies:
+def given_references(values: Mapping[Any, float], elements: Sequence[int]) -> ReferenceEnergies:
     """Reference energies (eV) given by symbol or atomic number; those of elements not in ``elements`` are left out.
 
     Raises:

@@ -22,20 +22,20 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    subnet: str = Field("painn", description="sub-network: see `hermtk list`")
-    variant: str = Field("hvnet", description="homogeneous, hvnet, hpnet or htnet")
+    subnet: str = Field(default="painn", description="sub-network: see `hermtk list`")
+    variant: str = Field(default="hvnet", description="homogeneous, hvnet, hpnet or htnet")
     subnet_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show SUBNET`")
     relation_options: dict[str, Any] = Field(default_factory=dict, description="e.g. ordered for pairs")
-    readout: str = Field("energy", description="what is read from the features")
+    readout: str = Field(default="energy", description="what is read from the features")
     readout_options: dict[str, Any] = Field(default_factory=dict)
-    channels: int = Field(64, ge=4, description="width of the features")
-    layers: int = Field(3, ge=1, description="message-passing layers")
-    cutoff: float = Field(5.0, gt=0, description="Angstrom")
-    basis: str = Field("bessel", description="radial basis: bessel or gaussian")
-    n_basis: int = Field(23, ge=1, description="radial functions")
-    envelope: str = Field("polynomial", description="polynomial, or cosine (kinks in the forces)")
-    zbl: bool = Field(False, description="short-range nuclear repulsion")
-    dtype: str = Field("float32", description="float32 or float64")
+    channels: int = Field(default=64, ge=4, description="width of the features")
+    layers: int = Field(default=3, ge=1, description="message-passing layers")
+    cutoff: float = Field(default=5.0, gt=0, description="Angstrom")
+    basis: str = Field(default="bessel", description="radial basis: bessel or gaussian")
+    n_basis: int = Field(default=23, ge=1, description="radial functions")
+    envelope: str = Field(default="polynomial", description="polynomial, or cosine (kinks in the forces)")
+    zbl: bool = Field(default=False, description="short-range nuclear repulsion")
+    dtype: str = Field(default="float32", description="float32 or float64")
 
 
 def build_model(

@@ -86,7 +86,9 @@ class Network(nn.Module):
         """Embedded elements as scalars, zeros for the higher orders."""
         scalars = self.embedding(elements).unsqueeze(1)
         atoms = elements.shape[0]
-        higher = [scalars.new_zeros(atoms, 2 * l + 1, self.channels) for l in range(1, self.l_max + 1)]
+        higher = [
+            scalars.new_zeros(atoms, 2 * order + 1, self.channels) for order in range(1, self.l_max + 1)
+        ]
         return (scalars, *higher)
 
     def edges(self, vectors: Float[Tensor, "edges 3"], union: UnionGraph) -> Edges:

@@ -63,7 +63,9 @@ def predict(
         energy if training else energy.detach(),
         energies if training else energies.detach(),
         None if slopes is None or not forces else forces_from(slopes, graph),
-        None if slopes is None or not stress else stress_from(slopes, vectors, graph),
+        None
+        if slopes is None or not stress
+        else stress_from(slopes, vectors if training else vectors.detach(), graph),
     )
 
 

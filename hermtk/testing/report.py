@@ -79,6 +79,8 @@ def _row(law: Law, subject: Subject) -> Row:
     except LawBroken as broken:
         violation = broken.violation if broken.violation is not None else math.nan
         taken = time.perf_counter() - start
-        return Row(law.name, str(subject), False, violation, broken.tolerance, taken, broken.case, str(broken))
+        return Row(
+            law.name, str(subject), False, violation, broken.tolerance, taken, broken.case, str(broken)
+        )
     taken = time.perf_counter() - start
     return Row(law.name, str(subject), True, found.violation, found.tolerance, taken, found.case)

@@ -9,7 +9,9 @@ from hermtk.relations.base import RelationTable
 from hermtk.testing.subject import Subject
 
 
-def carry(subject: Subject, source: Potential, target: Potential, relations: list[int], elements: list[int]) -> None:
+def carry(
+    subject: Subject, source: Potential, target: Potential, relations: list[int], elements: list[int]
+) -> None:
     """Overwrite the weights of ``target`` by those of ``source``.
 
     Args:

@@ -17,54 +17,73 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Where structures come from and how they are divided."""
 
-    train: str = Field("builtin", description="file of structures; 'builtin' is the embedded ethanol set")
-    validation: str | None = Field(None, description="file; if absent, taken from train")
-    test: str | None = Field(None, description="file; if absent, what train and validation leave over")
-    format: str | None = Field(None, description="see `hermtk list`; recognised if absent")
-    energy_unit: str | None = Field(None, description="eV, meV, Ha, Ry, kcal/mol, kJ/mol")
-    length_unit: str | None = Field(None, description="Angstrom, Bohr, nm")
-    stress_unit: str | None = Field(None, description="eV/Angstrom^3, GPa, kbar, Ha/Bohr^3")
-    n_train: int | None = Field(None, ge=1, description="structures to train on")
-    n_validation: int | None = Field(None, ge=1, description="structures to validate on")
-    n_test: int | None = Field(None, ge=0, description="structures to test on")
-    seed: int = Field(0, ge=0, description="seed of the split")
+    train: str = Field(
+        default="builtin", description="file of structures; 'builtin' is the embedded ethanol set"
+    )
+    validation: str | None = Field(default=None, description="file; if absent, taken from train")
+    test: str | None = Field(
+        default=None, description="file; if absent, what train and validation leave over"
+    )
+    format: str | None = Field(default=None, description="see `hermtk list`; recognised if absent")
+    energy_unit: str | None = Field(default=None, description="eV, meV, Ha, Ry, kcal/mol, kJ/mol")
+    length_unit: str | None = Field(default=None, description="Angstrom, Bohr, nm")
+    stress_unit: str | None = Field(default=None, description="eV/Angstrom^3, GPa, kbar, Ha/Bohr^3")
+    n_train: int | None = Field(default=None, ge=1, description="structures to train on")
+    n_validation: int | None = Field(default=None, ge=1, description="structures to validate on")
+    n_test: int | None = Field(default=None, ge=0, description="structures to test on")
+    seed: int = Field(default=0, ge=0, description="seed of the split")
     references: dict[str, float] | None = Field(
-        None, description="energy per element, eV, e.g. {H: -13.6}; least squares over train if absent"
+        default=None,
+        description="energy per element, eV, e.g. {H: -13.6}; least squares over train if absent",
     )
 
 
 class LossConfig(_Section):
     """Weights of the terms; energies and stresses per atom."""
 
-    kind: Literal["mse", "mae", "huber"] = Field("huber", description="how an error becomes a loss")
-    delta: float = Field(0.01, gt=0, description="where huber turns from square to linear, eV, eV/Angstrom")
-    energy: float = Field(1.0, ge=0)
-    forces: float = Field(1.0, ge=0)
+    kind: Literal["mse", "mae", "huber"] = Field(default="huber", description="how an error becomes a loss")
+    delta: float = Field(
+        default=0.01, gt=0, description="where huber turns from square to linear, eV, eV/Angstrom"
+    )
+    energy: float = Field(default=1.0, ge=0)
+    forces: float = Field(default=1.0, ge=0)
     stress: float | None = Field(
-        None, ge=0, description="if absent: 1 where every structure has a stress, else 0"
+        default=None, ge=0, description="if absent: 1 where every structure has a stress, else 0"
     )
 
 
 class TrainingConfig(_Section):
     """How the weights are found."""
 
-    steps: int = Field(30_000, ge=1, description="optimiser steps of the whole run")
-    epochs: int | None = Field(None, ge=1, description="passes over the data; instead of steps")
-    batch_size: int = Field(16, ge=1, description="structures per step")
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
+    steps: int = Field(default=30_000, ge=1, description="optimiser steps of the whole run")
+    epochs: int | None = Field(default=None, ge=1, description="passes over the data; instead of steps")
+    batch_size: int = Field(default=16, ge=1, description="structures per step")
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
-    warmup_steps: int = Field(200, ge=0, description="steps of linear growth of the learning rate")
-    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: what the rate is multiplied by")
-    plateau_patience: int = Field(20, ge=1, description="plateau: validations without improvement before it")
-    clip: float | None = Field(10.0, gt=0, description="largest norm of the gradient; null for none")
-    ema: float = Field(0.999, ge=0, lt=1, description="decay of the average of the weights; 0 for none")
-    early_stop: int | None = Field(None, ge=1, description="validations without improvement before the end")
-    max_minutes: float | None = Field(None, gt=0, description="end after this time, whatever is left to do")
-    validate_every: int = Field(1, ge=1, description="epochs between validations")
-    checkpoint_minutes: float = Field(1.0, ge=0, description="time between checkpoints; 0 for every step")
+    warmup_steps: int = Field(default=200, ge=0, description="steps of linear growth of the learning rate")
+    plateau_factor: float = Field(
+        default=0.5, gt=0, lt=1, description="plateau: what the rate is multiplied by"
+    )
+    plateau_patience: int = Field(
+        default=20, ge=1, description="plateau: validations without improvement before it"
+    )
+    clip: float | None = Field(default=10.0, gt=0, description="largest norm of the gradient; null for none")
+    ema: float = Field(
+        default=0.999, ge=0, lt=1, description="decay of the average of the weights; 0 for none"
+    )
+    early_stop: int | None = Field(
+        default=None, ge=1, description="validations without improvement before the end"
+    )
+    max_minutes: float | None = Field(
+        default=None, gt=0, description="end after this time, whatever is left to do"
+    )
+    validate_every: int = Field(default=1, ge=1, description="epochs between validations")
+    checkpoint_minutes: float = Field(
+        default=1.0, ge=0, description="time between checkpoints; 0 for every step"
+    )
     compile: bool | None = Field(
-        None, description="compile the model; if absent, where the run is long enough to pay"
+        default=None, description="compile the model; if absent, where the run is long enough to pay"
     )
     loss: LossConfig = Field(default_factory=LossConfig)
 
@@ -81,9 +100,9 @@ class RunConfig(_Section):
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
-    seed: int = Field(0, ge=0, description="seed of weights and batch order")
-    device: str = Field("cpu", description="cpu, cuda or mps")
-    threads: int | None = Field(None, ge=1, description="CPU threads; all cores if absent")
+    seed: int = Field(default=0, ge=0, description="seed of weights and batch order")
+    device: str = Field(default="cpu", description="cpu, cuda or mps")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; all cores if absent")
 
 
 def make_config(values: dict[str, Any]) -> RunConfig:

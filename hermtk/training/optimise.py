@@ -80,7 +80,8 @@ class Average:
         self.updates += 1
         keep = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.decay else 0.0
         with torch.no_grad():
-            torch._foreach_lerp_(self.weights, [p.detach() for p in self._live], 1 - keep)
+            for mine, live in zip(self.weights, self._live, strict=True):
+                mine.lerp_(live, 1 - keep)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -86,7 +86,7 @@ def prepare_run(config: RunConfig) -> Prepared:
         require_labels(part, forces=loss.forces > 0, stress=bool(loss.stress))
     elements = elements_of([*split.train, *split.validation])
     if config.data.references:
-        references = given_references(dict(config.data.references), elements)
+        references = given_references(config.data.references, elements)
     else:
         references = reference_energies(split.train, elements)
     scale = force_rms(split.train) or energy_sd_per_atom(split.train, references) or 1.0

@@ -31,7 +31,7 @@ class Record:
         self.path = path
         kept = self.read()[:rows] if rows else []
         with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer: csv.DictWriter[str] = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(kept)
         self.rows = len(kept)

@@ -23,7 +23,9 @@ class MeanOfPresentRelations(Network):
     def step(self, layer: nn.Module, features: Features, edges: Edges, n_local: int) -> Features:
         present = max(len(edges.union.edges.relation.unique()), 1)
         after = super().step(layer, features, edges, n_local)
-        return tuple(old[:n_local] + (new - old[:n_local]) / present for old, new in zip(features, after, strict=True))
+        return tuple(
+            old[:n_local] + (new - old[:n_local]) / present for old, new in zip(features, after, strict=True)
+        )
 
 
 class EnvelopeBeyondCutoff(Network):

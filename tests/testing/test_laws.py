@@ -14,7 +14,7 @@ def test_a_subnet_keeps_the_law(law: Law, subject: Subject):
     law(subject)
 
 
-@parametrize_laws([Subject("painn", "htnet", looped=True)])
+@parametrize_laws([Subject("painn", "hpnet", looped=True)])
 def test_one_module_per_relation_keeps_the_law(law: Law, subject: Subject):
     law(subject)
 

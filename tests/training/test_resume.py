@@ -15,7 +15,13 @@ import yaml
 CONFIG = {
     "data": {"n_train": 24, "n_validation": 8, "n_test": 4},
     "model": {"variant": "hpnet", "channels": 8, "layers": 2, "n_basis": 7, "cutoff": 3.0},
-    "training": {"steps": 60, "batch_size": 4, "checkpoint_minutes": 0.0, "warmup_steps": 5, "compile": False},
+    "training": {
+        "steps": 60,
+        "batch_size": 4,
+        "checkpoint_minutes": 0.0,
+        "warmup_steps": 5,
+        "compile": False,
+    },
     "threads": 1,
 }
 TRAIN = """

@@ -48,4 +48,7 @@ def _values(structure: Structure) -> dict[str, Any]:
     labels = {name: getattr(structure, name) for name in LABELS}
     arrays = {"positions": structure.positions, "cell": structure.cell, "pbc": structure.pbc, **labels}
     plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in arrays.items()}
-    return {"symbols": symbols(structure.numbers), **{n: v for n, v in plain.items() if v is not None}}
+    return {
+        "symbols": symbols(structure.numbers.tolist()),
+        **{n: v for n, v in plain.items() if v is not None},
+    }

@@ -92,12 +92,20 @@ def symmetric_places_are_harmless(subject: Subject) -> Iterator[Case]:
     perfect = bulk("NaCl", "rocksalt", a=4.4)
     lattice = Structure(np.array([6, 8]), perfect.positions, perfect.cell.array, perfect.pbc)
     typical = float(subject.result(potential, structures.crystal()).forces.abs().max())
-    for structure, name in ((structures.line((6, 1, 6), (1.1, 1.1)), "three atoms"), (lattice, "a perfect crystal")):
+    for structure, name in (
+        (structures.line((6, 1, 6), (1.1, 1.1)), "three atoms"),
+        (lattice, "a perfect crystal"),
+    ):
         small, twice = np.zeros((len(structure), 3)), np.zeros((len(structure), 3))
         small[1], twice[1] = 1e-3, 2e-3
         at_rest, pushed, further, rough = (
             subject.result(model, structures.moved(structure, by)).forces[1]
-            for model, by in ((potential, 0 * small), (potential, small), (potential, twice), (single, 0 * small))
+            for model, by in (
+                (potential, 0 * small),
+                (potential, small),
+                (potential, twice),
+                (single, 0 * small),
+            )
         )
         yield Case(f"{name}: force", float(at_rest.abs().max()) / typical, 1e-10)
         yield Case(f"{name}: force in single precision", float(rough.abs().max()) / typical, 1e-4)

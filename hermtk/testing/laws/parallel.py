@@ -43,9 +43,7 @@ def halves_with_ghosts_equal_the_whole(subject: Subject) -> Iterator[Case]:
         numbers_of_all = torch.cat([graph.numbers, graph.numbers[halves.owner]])
         vectors = edge_vectors(graph).requires_grad_()
         union = potential.relate(numbers_of_all, halves.center, halves.neighbor)
-        energies = potential(
-            numbers_of_all, vectors, halves.center, halves.neighbor, union, atoms, exchange
-        )
+        energies = potential(numbers_of_all, vectors, halves.center, halves.neighbor, union, atoms, exchange)
         (slopes,) = torch.autograd.grad(energies.sum(), vectors)
         owner_of_all = torch.cat([torch.arange(atoms), halves.owner])
         forces = segment_sum(slopes, halves.center, atoms) - segment_sum(
@@ -70,4 +68,6 @@ def cut(graph: Graph, domain: np.ndarray) -> Halves:
             ghosts[copy] = graph.n_atoms + len(owners)
             owners.append(neighbor)
         neighbors.append(ghosts[copy])
-    return Halves(graph.center, torch.tensor(neighbors, dtype=torch.long), torch.tensor(owners, dtype=torch.long))
+    return Halves(
+        graph.center, torch.tensor(neighbors, dtype=torch.long), torch.tensor(owners, dtype=torch.long)
+    )

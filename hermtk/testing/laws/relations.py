@@ -52,7 +52,9 @@ def grouped_equals_looped(subject: Subject) -> Iterator[Case]:
                 ]
                 expected = torch.cat(single) if weight in typed else torch.stack(single).sum(0)
                 gradient = ours[f"network.layers.{depth}.{weight}"]
-                yield Case(f"{name}: gradient of {weight}, layer {depth + 1}", apart(gradient, expected), 1e-9)
+                yield Case(
+                    f"{name}: gradient of {weight}, layer {depth + 1}", apart(gradient, expected), 1e-9
+                )
 
 
 @law

@@ -36,7 +36,12 @@ def supercells_repeat(subject: Subject) -> Iterator[Case]:
     """A cell smaller than the cut-off gives the energy per atom, forces and stress of its supercell."""
     for elements, cell, repeats, name in (
         ((6,), structures.crystal((6,)), (2, 2, 2), "one atom, 2 x 2 x 2"),
-        (ORGANIC, structures.sheared(structures.crystal()), (1, 2, 3), "three atoms in a sheared cell, 1 x 2 x 3"),
+        (
+            ORGANIC,
+            structures.sheared(structures.crystal()),
+            (1, 2, 3),
+            "three atoms in a sheared cell, 1 x 2 x 3",
+        ),
         (ALLOY, structures.crystal(ALLOY), (3, 3, 3), "CoCrFeMnNi, five atoms, 3 x 3 x 3"),
     ):
         potential = subject.make(elements)

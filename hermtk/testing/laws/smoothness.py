@@ -79,7 +79,9 @@ def _kink(values: Tensor) -> float:
     return float((right - left).abs().max())
 
 
-def _energies(potential, numbers: Tensor, vectors: Tensor, center: list, neighbor: list) -> tuple[Tensor, Tensor]:
+def _energies(
+    potential, numbers: Tensor, vectors: Tensor, center: list, neighbor: list
+) -> tuple[Tensor, Tensor]:
     centers, neighbors = torch.tensor(center), torch.tensor(neighbor)
     vectors = vectors.clone().requires_grad_()
     union = potential.relate(numbers, centers, neighbors)
