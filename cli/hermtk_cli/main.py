@@ -70,13 +70,9 @@ def _usage(misuse: Exception) -> int:
     from hermtk_cli.output import fail
 
     context = getattr(misuse, "ctx", None)
-    path = context.command_path if context else "hermtk"
     text = getattr(misuse, "format_message", misuse.__str__)()
-    fail(
-        f"{text.rstrip('.')}. Try `{path} --help`."
-        if not text.endswith(("?", "."))
-        else f"{text} Try `{path} --help`."
-    )
+    end = "" if text.endswith((".", "?")) else "."
+    fail(f"{text}{end} Try `{context.command_path if context else 'hermtk'} --help`.")
     return MISUSED
 
 

@@ -23,11 +23,11 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     subnet: str = Field(default="painn", description="sub-network: see `hermtk list`")
-    variant: str = Field(default="hvnet", description="homogeneous, hvnet, hpnet or htnet")
+    variant: str = Field(default="hvnet", description="homogeneous, hvnet, hpnet, htnet, or a relation scheme by name")
     subnet_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show SUBNET`")
     relation_options: dict[str, Any] = Field(default_factory=dict, description="e.g. ordered for pairs")
     readout: str = Field(default="energy", description="what is read from the features")
-    readout_options: dict[str, Any] = Field(default_factory=dict)
+    readout_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show READOUT`")
     channels: int = Field(default=64, ge=4, description="width of the features")
     layers: int = Field(default=3, ge=1, description="message-passing layers")
     cutoff: float = Field(default=5.0, gt=0, description="Angstrom")

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from ase.data import chemical_symbols
+from pydantic import ValidationError
 
 from hermtk import __version__, registry
 from hermtk.errors import HermtkError, ModelFileError
@@ -77,14 +78,15 @@ def load_model(path: Path | str, device: str = "cpu") -> ModelFile:
     """
     path = Path(path)
     content = _content(path)
-    config = ModelConfig.model_validate(content["config"])
+    config = _config(path, content)
     elements = tuple(chemical_symbols.index(symbol) for symbol in content["elements"])
     try:
         with torch.random.fork_rng(devices=[]):
             potential = build_model(config, elements, mean_neighbors=content["mean_neighbors"])
         potential.load_state_dict(content["weights"])
     except HermtkError as problem:
-        raise ModelFileError(f"{path} cannot be rebuilt: {problem}") from None
+        parts = [f"{n['kind']} {n['name']} of {n['distribution']} {n['version']}" for n in content["needs"]]
+        raise ModelFileError(f"{path} cannot be rebuilt: {problem} It is made of {', '.join(parts)}.") from None
     except RuntimeError as problem:
         raise ModelFileError(
             f"the weights in {path} do not fit its config: {str(problem).splitlines()[0]}"
@@ -116,6 +118,17 @@ def _content(path: Path) -> dict[str, Any]:
             f"{__version__}, which reads formats up to {FORMAT}: upgrade hermtk"
         )
     return content
+
+
+def _config(path: Path, content: dict[str, Any]) -> ModelConfig:
+    try:
+        return ModelConfig.model_validate(content["config"])
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        raise ModelFileError(
+            f"{path} (hermtk {content['version']}) describes its model in a way this version does not know: "
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from None
 
 
 def _needs(config: ModelConfig) -> list[dict[str, str]]:

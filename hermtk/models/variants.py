@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from hermtk import registry
 from hermtk.errors import UnknownName
 
 
@@ -24,11 +25,14 @@ VARIANTS: dict[str, Variant] = {
 
 
 def variant(name: str) -> Variant:
-    """The variant of a name.
+    """The variant of a name; a relation scheme can be named directly too, a plugin's for instance.
 
     Raises:
         UnknownName: there is none.
     """
-    if name not in VARIANTS:
-        raise UnknownName("variant", name, VARIANTS)
-    return VARIANTS[name]
+    if name in VARIANTS:
+        return VARIANTS[name]
+    schemes = registry.entries("relation")
+    if name not in schemes:
+        raise UnknownName("variant", name, [*VARIANTS, *schemes])
+    return Variant(name, f"the relation scheme {name}")

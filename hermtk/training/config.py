@@ -32,7 +32,7 @@ class DataConfig(_Section):
     n_validation: int | None = Field(default=None, ge=1, description="structures to validate on")
     n_test: int | None = Field(default=None, ge=0, description="structures to test on")
     seed: int = Field(default=0, ge=0, description="seed of the split")
-    references: dict[str, float] | None = Field(
+    references: dict[str | int, float] | None = Field(
         default=None,
         description="energy per element, eV, e.g. {H: -13.6}; least squares over train if absent",
     )
@@ -45,8 +45,8 @@ class LossConfig(_Section):
     delta: float = Field(
         default=0.01, gt=0, description="where huber turns from square to linear, eV, eV/Angstrom"
     )
-    energy: float = Field(default=1.0, ge=0)
-    forces: float = Field(default=1.0, ge=0)
+    energy: float = Field(default=1.0, ge=0, description="weight of the energy per atom")
+    forces: float = Field(default=1.0, ge=0, description="weight of the force components")
     stress: float | None = Field(
         default=None, ge=0, description="if absent: 1 where every structure has a stress, else 0"
     )
@@ -58,9 +58,11 @@ class TrainingConfig(_Section):
     steps: int = Field(default=30_000, ge=1, description="optimiser steps of the whole run")
     epochs: int | None = Field(default=None, ge=1, description="passes over the data; instead of steps")
     batch_size: int = Field(default=16, ge=1, description="structures per step")
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
+    learning_rate: float = Field(default=1e-3, gt=0, description="highest learning rate")
+    weight_decay: float = Field(default=0.0, ge=0, description="of AdamW; biases do not decay")
+    schedule: Literal["cosine", "plateau", "constant"] = Field(
+        default="cosine", description="how the learning rate falls: to zero over the run, when nothing improves, never"
+    )
     warmup_steps: int = Field(default=200, ge=0, description="steps of linear growth of the learning rate")
     plateau_factor: float = Field(
         default=0.5, gt=0, lt=1, description="plateau: what the rate is multiplied by"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ from hermtk.training.record import Record
 from hermtk.training.step import Step
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Whoever shows progress."""
 

@@ -13,9 +13,10 @@ from hermtk.training.config import TrainingConfig
 
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
-    """AdamW; weight decay on matrices only."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    """AdamW; biases do not decay."""
+    named = list(model.named_parameters())
+    matrices = [p for name, p in named if not name.endswith("bias")]
+    others = [p for name, p in named if name.endswith("bias")]
     groups = [
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hermtk_cli.main import run
@@ -94,8 +93,3 @@ def unchanged(tmp_path) -> Callable[[], bool]:
 
     before = content()
     return lambda: content() == before
-
-
-@pytest.fixture
-def forces_of_labels() -> np.ndarray:
-    return np.concatenate([s.forces for s in clusters(12)])

@@ -76,6 +76,14 @@ def test_the_folder_of_a_run_stands_for_its_model(hermtk, models, data):
     assert json.loads(hermtk("evaluate", models, data, "--json").out)["model"] == str(models / "model.pt")
 
 
+def test_builtin_stands_for_the_embedded_set_unless_a_file_has_that_name(hermtk, model, data, monkeypatch):
+    monkeypatch.setattr("hermtk.data.dataset.builtin_path", lambda: data)
+    assert json.loads(hermtk("evaluate", model, "builtin", "--json").out)["structures"] == 12
+    Path("builtin").write_text("1\nenergy=-3.0\nH 0 0 0\n")
+    shown = hermtk("evaluate", model, "builtin", "--format", "extxyz", "--json")
+    assert json.loads(shown.out)["structures"] == 1
+
+
 def test_units_may_be_declared(hermtk, model, data):
     plain, scaled = (
         json.loads(hermtk("evaluate", model, data, "--json", *more).out)

@@ -1,5 +1,6 @@
 """What every command has in common: help, errors, exit statuses, plugins."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -194,8 +195,12 @@ sys.exit(run(["list"]))
 
 @pytest.mark.parametrize("program", [["-m", "hermtk_cli.main", "list", "--json"], ["-c", PLAIN]])
 def test_a_reader_that_has_gone_is_no_error(program):
+    # unbuffered output would fail at once, and not where a program ends
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     command = [sys.executable, *program]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=buffered
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
