@@ -21,6 +21,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "readout": ("hermtk.readouts", "Readout"),
     "format": ("hermtk.data.formats", "Format"),
 }
+# files of open folders that hold what components share
+_SHARED = {"base", "union"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _entries(kind: str) -> dict[str, Entry]:
     ours = {
         module.name: Entry(kind, module.name, "hermtk", _version(), f"{package}.{module.name}")
         for module in pkgutil.iter_modules(folder.__path__)
-        if module.name != "base" and not module.name.startswith("_")
+        if module.name not in _SHARED and not module.name.startswith("_")
     }
     for point in entry_points(group=f"{package.replace('.data', '')}"):
         ours.setdefault(point.name, _plugin(kind, point))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -81,7 +82,7 @@ def show_run(folder: Path, values: dict[str, Any] | None, as_json: bool) -> None
             progress = run.train()
     except KeyboardInterrupt:
         _say_interrupted(run, console)
-        raise
+        raise typer.Exit(130) from None
     results = _finish(run, progress, console)
     if as_json:
         sys.stdout.write(json.dumps(results) + "\n")

@@ -23,7 +23,9 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     subnet: str = Field(default="painn", description="sub-network: see `hermtk list`")
-    variant: str = Field(default="hvnet", description="homogeneous, hvnet, hpnet, htnet, or a relation scheme by name")
+    variant: str = Field(
+        default="hvnet", description="homogeneous, hvnet, hpnet, htnet, or a relation scheme by name"
+    )
     subnet_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show SUBNET`")
     relation_options: dict[str, Any] = Field(default_factory=dict, description="e.g. ordered for pairs")
     readout: str = Field(default="energy", description="what is read from the features")

@@ -6,6 +6,7 @@ training statistics, units, provenance and probe structures with reference outpu
 
 import io
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +87,9 @@ def load_model(path: Path | str, device: str = "cpu") -> ModelFile:
         potential.load_state_dict(content["weights"])
     except HermtkError as problem:
         parts = [f"{n['kind']} {n['name']} of {n['distribution']} {n['version']}" for n in content["needs"]]
-        raise ModelFileError(f"{path} cannot be rebuilt: {problem} It is made of {', '.join(parts)}.") from None
+        raise ModelFileError(
+            f"{path} cannot be rebuilt: {problem} It is made of {', '.join(parts)}."
+        ) from None
     except RuntimeError as problem:
         raise ModelFileError(
             f"the weights in {path} do not fit its config: {str(problem).splitlines()[0]}"
@@ -99,17 +102,23 @@ def load_model(path: Path | str, device: str = "cpu") -> ModelFile:
 def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}")
+    strange = f"{path} is damaged or no model file of hermtk"
+    with path.open("rb") as file:
+        if file.read(2) not in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+            raise ModelFileError(strange)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
-        if "weights only" in str(problem).lower():
-            raise ModelFileError(
-                f"{path} was refused: it holds more than values and tensors, so opening it could run code from it"
-            ) from None
-        raise ModelFileError(f"{path} is damaged or no model file of hermtk") from None
+        if "weights only" not in str(problem).lower():
+            raise ModelFileError(strange) from None
+        raise ModelFileError(
+            f"{path} was refused: it holds more than values and tensors, so opening it could run code from it"
+        ) from None
     except Exception as problem:
         first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise ModelFileError(f"{path} is damaged or no model file of hermtk: {first}") from None
+        raise ModelFileError(f"{strange}: {first}") from None
     if not isinstance(content, dict) or content.get("magic") != MAGIC:
         raise ModelFileError(f"{path} is no model file of hermtk")
     if content["format"] > FORMAT:

@@ -20,12 +20,29 @@ class PaiNN(Subnet):
     Letters: K edges, P source slots, Q centre slots, C channels.
     """
 
-    def __init__(self, channels: int, relations: int, n_radial: int, *, hidden: int | None = None) -> None:
-        """``hidden``: width of the two node networks, ``channels`` if not given."""
+    def __init__(
+        self,
+        channels: int,
+        relations: int,
+        n_radial: int,
+        *,
+        hidden: int | None = None,
+        projection: bool = True,
+    ) -> None:
+        """Options of the layer.
+
+        Args:
+            channels: width of the features.
+            relations: how many sets of weights.
+            n_radial: columns of the edges' radial features.
+            hidden: width of the two node networks, ``channels`` if not given.
+            projection: let the neighbour's vectors, projected on the edge, send scalars too; PaiNN does not.
+        """
         super().__init__(channels, relations, n_radial)
         hidden = hidden or channels
-        self.source = TypedMLP(relations, channels, hidden, 3 * channels)
-        self.filter = TypedLinear(relations, n_radial, 3 * channels, bias=False)
+        self.parts = 4 if projection else 3
+        self.source = TypedMLP(relations, channels, hidden, self.parts * channels)
+        self.filter = TypedLinear(relations, n_radial, self.parts * channels, bias=False)
         self.mix = TypedLinear(relations, channels, 2 * channels, bias=False)
         self.update = TypedMLP(relations, 2 * channels, hidden, 3 * channels)
 
@@ -59,12 +76,15 @@ class PaiNN(Subnet):
     ) -> tuple[Float[Tensor, "Q C"], Float[Tensor, "sides Q 3 C"]]:
         """Sums over each centre slot's edges; vectors separately for the two sides of a triad."""
         union = edges.union
-        phi = self.source(s[union.source_atom], union.sources)  # (P, 3C)
-        message = phi[union.neighbor] * self.filter(edges.radial, union.edges)  # (K, 3C)
-        a, b, c = message.unsqueeze(1).chunk(3, dim=-1)  # (K, 1, C)
-        vectors = v[union.neighbor_atom] * a + edges.directions.unsqueeze(-1) * c  # (K, 3, C)
+        phi = self.source(s[union.source_atom], union.sources)  # (P, parts C)
+        message = phi[union.neighbor] * self.filter(edges.radial, union.edges)  # (K, parts C)
+        a, scalars, c, *d = message.chunk(self.parts, dim=-1)  # (K, C)
+        sent, along = v[union.neighbor_atom], edges.directions.unsqueeze(-1)  # (K, 3, C), (K, 3, 1)
+        vectors = sent * a.unsqueeze(1) + along * c.unsqueeze(1)  # (K, 3, C)
+        if d:
+            scalars = scalars + d[0] * (sent * along).sum(1)
         size = union.center_atom.shape[0]
-        ds = segment_sum(b.squeeze(1), union.center, size)
+        ds = segment_sum(scalars, union.center, size)
         if union.side is None:
             return ds, segment_sum(vectors, union.center, size).unsqueeze(0)
         slots = union.center + union.side * size

@@ -41,7 +41,7 @@ class Subject:
 
     Attributes:
         subnet: name or class.
-        variant: ``homogeneous``, ``hvnet``, ``hpnet`` or ``htnet``.
+        variant: ``homogeneous``, ``hvnet``, ``hpnet``, ``htnet``, or a relation scheme by name.
         options: the subnet's options.
         relation: a relation scheme to use in place of the variant's.
         readout: the readout's class; the registry's ``energy`` if not given.
@@ -69,7 +69,8 @@ class Subject:
 
     def __str__(self) -> str:
         name = self.subnet if isinstance(self.subnet, str) else self.subnet.__name__
-        return f"{name}-{self.variant}" + ("-looped" if self.looped else "")
+        scheme = self.variant if self.relation is None else type(self.relation).__name__
+        return f"{name}-{scheme}" + ("-looped" if self.looped else "")
 
     def make(
         self, elements: Sequence[int], *, dtype: torch.dtype = torch.float64, seed: int = 0
@@ -140,8 +141,19 @@ def subjects(subnet: str | type[Subnet], **options: Any) -> list[Subject]:
 
 
 def every_subject() -> list[Subject]:
-    """Every subnet that is installed, ours and plugins', under every variant."""
-    return [subject for name in registry.entries("subnet") for subject in subjects(name)]
+    """Every subnet that is installed, ours and plugins', under every variant; and every relation scheme that no variant names.
+
+    Schemes with an option that has no default are left out: give them as ``relation``.
+    """
+    named = {chosen.relation for chosen in VARIANTS.values()}
+    schemes = [name for name in registry.entries("relation") if name not in named and _needs_no_option(name)]
+    found = [subject for name in registry.entries("subnet") for subject in subjects(name)]
+    return found + [Subject("painn", scheme) for scheme in schemes]
+
+
+def _needs_no_option(scheme: str) -> bool:
+    options = registry.options(registry.find("relation", scheme))
+    return all(option.default is not option.empty for option in options.values())
 
 
 def _disturb(potential: Potential) -> None:

@@ -61,7 +61,8 @@ class TrainingConfig(_Section):
     learning_rate: float = Field(default=1e-3, gt=0, description="highest learning rate")
     weight_decay: float = Field(default=0.0, ge=0, description="of AdamW; biases do not decay")
     schedule: Literal["cosine", "plateau", "constant"] = Field(
-        default="cosine", description="how the learning rate falls: to zero over the run, when nothing improves, never"
+        default="cosine",
+        description="how the learning rate falls: to zero over the run, when nothing improves, never",
     )
     warmup_steps: int = Field(default=200, ge=0, description="steps of linear growth of the learning rate")
     plateau_factor: float = Field(

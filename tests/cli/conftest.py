@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hermtk_cli.main import run
-from training_world import clusters
 
 from hermtk.data.dataset import write_structures
 from hermtk.models.build import ModelConfig, build_model
 from hermtk.models.files import save_model
+from hermtk_cli.main import run
+from training_world import clusters
 
 
 @dataclass(frozen=True)

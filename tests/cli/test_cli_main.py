@@ -7,13 +7,13 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 
-import hermtk_cli.commands
 import pytest
-from hermtk_cli import group
-from hermtk_cli.group import COMMANDS
 
+import hermtk_cli.commands
 from hermtk import __version__
 from hermtk.errors import DataError
+from hermtk_cli import group
+from hermtk_cli.group import COMMANDS
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from hermtk_cli import process
 from hermtk_cli.process import prepare_process
 

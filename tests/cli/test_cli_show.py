@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from hermtk_cli.describe import option_docs
 
 from hermtk import __version__
+from hermtk_cli.describe import option_docs
 
 
 def test_options_have_type_default_and_meaning(hermtk):

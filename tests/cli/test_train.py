@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from training_world import clusters
 
 from hermtk.data.dataset import write_structures
 from hermtk.data.structure import Structure
+from training_world import clusters
 
 TINY = [
     "--set",

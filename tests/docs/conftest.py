@@ -6,12 +6,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from docs_pages import EXAMPLES
 
 import hermtk.data.formats
 import hermtk.readouts
 import hermtk.relations
 import hermtk.subnets
+from docs_pages import EXAMPLES
 from hermtk import registry
 
 sys.path.insert(0, str(EXAMPLES))

@@ -9,15 +9,15 @@ from fnmatch import fnmatch
 from importlib import import_module
 from itertools import pairwise
 
-import hermtk_cli.commands
 import pytest
 import yaml
-from docs_pages import DOCS, Block, blocks, pages, text_of
-from hermtk_cli import group
 from pydantic import BaseModel
 
+import hermtk_cli.commands
+from docs_pages import DOCS, Block, blocks, pages, text_of
 from hermtk import registry
 from hermtk.training.config import RunConfig, make_config, set_key
+from hermtk_cli import group
 
 REPOSITORY = DOCS.parent
 COMMANDS = sorted(module.name for module in pkgutil.iter_modules(hermtk_cli.commands.__path__))

@@ -8,13 +8,12 @@ import pytest
 import torch
 import yaml
 from classes import Classes
-from docs_pages import EXAMPLES, Block, blocks
 from faded import Faded
 from invariants import Invariants
 from jsonl import JsonLines
 from test_faded import test_faded_keeps_the_law  # noqa: F401
-from training_world import clusters
 
+from docs_pages import EXAMPLES, Block, blocks
 from hermtk import registry
 from hermtk.data.dataset import read_structures, write_structures
 from hermtk.errors import ConfigError, DataError, UnknownName
@@ -29,6 +28,7 @@ from hermtk.testing.parametrize import parametrize_laws
 from hermtk.testing.structures import molecule
 from hermtk.training.config import make_config
 from hermtk.units import Units
+from training_world import clusters
 
 PAGE = "extending.md"
 CHOSEN = {"follows rotations and mirrors", "forces are the slope of the energy", "a neighbor leaves smoothly"}

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from docs_pages import Block, blocks, text_of
-from training_world import clusters
 
+from docs_pages import Block, blocks, text_of
 from hermtk.data.dataset import read_structures, write_structures
 from hermtk.models.build import build_model
 from hermtk.models.files import save_model
 from hermtk.models.variants import VARIANTS
 from hermtk.training.config import make_config
 from hermtk.training.record import COLUMNS
+from training_world import clusters
 
 SMALL = "--steps 1 --set model.channels=4 --set model.layers=1 --set model.n_basis=3"
 # the page speaks of a thousand structures

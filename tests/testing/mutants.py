@@ -270,3 +270,10 @@ class Inert(Sound):
 
     def forward(self, features: Features, edges: Edges) -> Features:
         return tuple(0 * change for change in super().forward(features, edges))
+
+
+class OtherWhenCompiled(Sound):
+    """Takes another way under the compiler, and it is not the same way."""
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        return super().mix(x * (1 + 1e-6) if torch.compiler.is_compiling() else x, edges)

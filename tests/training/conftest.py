@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from training_world import clusters
 
 from hermtk.data.dataset import write_structures
+from training_world import clusters
 
 
 @pytest.fixture(scope="session")

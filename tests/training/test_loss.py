@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from training_world import clusters
 
 from hermtk.graph.build import build_graph
 from hermtk.models.build import ModelConfig, build_model
@@ -11,6 +10,7 @@ from hermtk.training.batches import Batch, join, prepare
 from hermtk.training.config import LossConfig
 from hermtk.training.errors import ErrorSums
 from hermtk.training.loss import Loss
+from training_world import clusters
 
 
 def a_batch(n: int = 3) -> Batch:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from hermtk.errors import ConfigError
 
@@ -89,6 +88,8 @@ def _refuse_with_resume(
 
 def _values(config: Path | None, given: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
     """The nested values of the run: file, then options, then --set."""
+    import yaml
+
     from hermtk.training.config import read_config, set_key
 
     values = read_config(config) if config else {}
