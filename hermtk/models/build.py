@@ -34,7 +34,7 @@ class ModelConfig(BaseModel):
     layers: int = Field(default=3, ge=1, description="message-passing layers")
     cutoff: float = Field(default=5.0, gt=0, description="Angstrom")
     basis: str = Field(default="bessel", description="radial basis: bessel or gaussian")
-    n_basis: int = Field(default=23, ge=1, description="radial functions")
+    n_basis: int = Field(default=7, ge=1, description="radial functions")
     envelope: str = Field(default="polynomial", description="polynomial, or cosine (kinks in the forces)")
     zbl: bool = Field(default=False, description="short-range nuclear repulsion")
     dtype: str = Field(default="float32", description="float32 or float64")

@@ -22,10 +22,11 @@ class Looped(Subnet):
         first = subnets[0]
         super().__init__(first.channels, len(subnets), first.n_radial)
         self.subnets = nn.ModuleList(subnets)
+        self._l_max = max(subnet.l_max for subnet in subnets)
 
     @property
     def l_max(self) -> int:
-        return max(subnet.l_max for subnet in self.subnets)
+        return self._l_max
 
     def forward(self, features: Features, edges: Edges) -> Features:
         """The changes of each relation's centre slots, one relation after the other."""

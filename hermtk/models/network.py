@@ -41,7 +41,7 @@ class Network(nn.Module):
         channels: int,
         cutoff: float,
         basis: str = "bessel",
-        n_basis: int = 23,
+        n_basis: int = 7,
         envelope: str = "polynomial",
         mean_neighbors: float = 1.0,
     ) -> None:

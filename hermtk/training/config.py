@@ -55,7 +55,9 @@ class LossConfig(_Section):
 class TrainingConfig(_Section):
     """How the weights are found."""
 
-    steps: int = Field(default=30_000, ge=1, description="optimiser steps of the whole run")
+    steps: int | None = Field(
+        default=None, ge=1, description="optimiser steps of the whole run; if absent 30000 (2500 on the embedded set)"
+    )
     epochs: int | None = Field(default=None, ge=1, description="passes over the data; instead of steps")
     batch_size: int = Field(default=16, ge=1, description="structures per step")
     learning_rate: float = Field(default=1e-3, gt=0, description="highest learning rate")

@@ -63,8 +63,7 @@ class Trainer:
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
-        epochs = self.config.epochs
-        self.total = epochs * len(self.train) if epochs else self.config.steps
+        self.total = self.config.steps or (self.config.epochs or 0) * len(self.train)
         self.optimizer = make_optimizer(self.potential, self.config)
         self.schedule = Schedule(self.optimizer, self.config, self.total)
         self.average = Average(self.potential, self.config.ema)

@@ -1,6 +1,7 @@
 """A training run in its folder: config.yaml, run.json, metrics.csv, checkpoint.pt, model.pt."""
 
 import json
+import math
 import os
 import platform
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from hermtk.training.step import compiler_missing, make_step
 
 # Steps from which compiling pays on a CPU: it costs one to three minutes once and then halves every step
 _COMPILE_PAYS = 6_000
+# Steps of a run that does not say: the embedded set ends within ten minutes on two cores
+_STEPS = 30_000
+_BUILTIN_STEPS = 2_500
 _CHUNK = 32
 
 
@@ -117,13 +121,15 @@ def resolved(config: RunConfig, data: Prepared) -> RunConfig:
     loss = config.training.loss.model_copy(
         update={"stress": float(data.stress) if stress is None else stress}
     )
-    steps = config.training.steps
+    steps = config.training.steps or (_BUILTIN_STEPS if config.data.train == "builtin" else _STEPS)
     if config.training.epochs:
-        steps = config.training.epochs * -(-len(data.items) // config.training.batch_size)
+        steps = config.training.epochs * math.ceil(len(data.items) / config.training.batch_size)
     compiled = config.training.compile
     if compiled is None:
         compiled = steps >= _COMPILE_PAYS and not compiler_missing()
-    training = config.training.model_copy(update={"loss": loss, "compile": compiled})
+    training = config.training.model_copy(
+        update={"loss": loss, "compile": compiled, "steps": steps, "epochs": None}
+    )
     model = build_options(config)
     return config.model_copy(
         update={

@@ -68,6 +68,8 @@ def run(
         "device": device,
     }
     given = {key: value for key, value in overrides.items() if value is not None}
+    if steps is not None and epochs is None:
+        given["training.epochs"] = None
     if resume is not None:
         _refuse_with_resume(given, set_, config, out)
         show_run(resume, None, as_json)
