@@ -140,6 +140,8 @@ def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]
         "ended": progress.finished,
     }
     write_text(run.folder / "results.json", json.dumps(results, indent=1))
+    run.facts["errors"] = {"set": name, **results["errors"]}
+    run.keep(progress)
     _show_results(results, name, len(tested), console)
     _next_commands(run, console)
     return results

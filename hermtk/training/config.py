@@ -59,7 +59,7 @@ class TrainingConfig(_Section):
         default=None, ge=1, description="optimiser steps of the whole run; if absent 30000 (2500 on the embedded set)"
     )
     epochs: int | None = Field(default=None, ge=1, description="passes over the data; instead of steps")
-    batch_size: int = Field(default=16, ge=1, description="structures per step")
+    batch_size: int = Field(default=8, ge=1, description="structures per step")
     learning_rate: float = Field(default=1e-3, gt=0, description="highest learning rate")
     weight_decay: float = Field(default=0.0, ge=0, description="of AdamW; biases do not decay")
     schedule: Literal["cosine", "plateau", "constant"] = Field(
