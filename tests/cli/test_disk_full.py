@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_train import TINY, hermtk, refused
 
 from hermtk.data.dataset import write_structures
-from test_train import TINY, hermtk, refused
 from training_world import clusters
 
 
@@ -25,7 +25,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_training_on_a_full_disk_says_so_and_leaves_no_half_written_file(small_disk: Path, tmp_path: Path) -> None:
+def test_training_on_a_full_disk_says_so_and_leaves_no_half_written_file(
+    small_disk: Path, tmp_path: Path
+) -> None:
     data = tmp_path / "clusters.xyz"
     write_structures(data, clusters(20))
     message = refused(

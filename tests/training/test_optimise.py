@@ -1,5 +1,7 @@
 """Schedules and the average of the weights."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -25,7 +27,7 @@ def test_cosine_rises_then_falls_to_zero() -> None:
     assert seen[:10] == pytest.approx([k / 10 for k in range(1, 11)])
     assert seen[60] == pytest.approx(0.5, abs=0.02)
     assert seen[-1] < 1e-3
-    assert all(a >= b for a, b in zip(seen[10:], seen[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(seen[10:]))
 
 
 def test_constant_stays() -> None:
