@@ -140,11 +140,17 @@ def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]
         "ended": progress.finished,
     }
     write_text(run.folder / "results.json", json.dumps(results, indent=1))
-    run.facts["errors"] = {"set": name, **results["errors"]}
+    run.facts["errors"] = {"set": name, "structures": len(tested), **_brief(results["errors"])}
     run.keep(progress)
     _show_results(results, name, len(tested), console)
     _next_commands(run, console)
     return results
+
+
+def _brief(errors: dict[str, Any]) -> dict[str, float]:
+    """Mean absolute errors by quantity, for the model file: eV, eV/Angstrom, eV/Angstrom^3."""
+    quantities = ("energy", "energy_per_atom", "forces", "stress")
+    return {f"{q}_mae": errors[q]["mae"] for q in quantities if errors[q]["mae"] is not None}
 
 
 def _show_results(results: dict[str, Any], name: str, n: int, console: Console) -> None:
@@ -162,6 +168,6 @@ def _next_commands(run: Run, console: Console) -> None:
     for command in (
         f"hermtk show {model}",
         f"hermtk evaluate {model} {data}",
-        f"hermtk predict {model} YOUR_STRUCTURES.xyz labelled.xyz",
+        f"hermtk predict {model} {data} labelled.xyz",
     ):
         console.print(f"  {command}", highlight=False)

@@ -33,8 +33,9 @@ def slow(layer: PaiNN, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tens
         ds, sides, near = torch.zeros_like(s[0]), torch.zeros(2, *v[0].shape, dtype=v.dtype), torch.zeros(())
         for k in (union.center == slot).nonzero().flatten().tolist():
             j = int(union.neighbor_atom[k])
-            a, b, c = (mlp(layer.source, r, s[j]) * linear(layer.filter, r, edges.radial[k])).chunk(3)
-            ds = ds + b
+            sent = mlp(layer.source, r, s[j]) * linear(layer.filter, r, edges.radial[k])
+            a, b, c, *d = sent.split(len(s[j]))
+            ds = ds + b + sum(part * (edges.directions[k] @ v[j]) for part in d)
             side = 0 if union.side is None else int(union.side[k])
             sides[side] = sides[side] + v[j] * a + torch.outer(edges.directions[k], c)
             near = near + edges.weight[k]
@@ -54,9 +55,10 @@ def slow(layer: PaiNN, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tens
     return torch.stack(changes_s), torch.stack(changes_v)
 
 
+@pytest.mark.parametrize("projection", [True, False])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_layer_does_what_its_formulas_say(variant):
-    potential = Subject("painn", variant).make(ORGANIC)
+def test_a_layer_does_what_its_formulas_say(variant, projection):
+    potential = Subject("painn", variant, {"projection": projection}).make(ORGANIC)
     graph = Subject("painn").graph(structures.molecule((6, 8, 1, 6)))
     union = potential.relate(graph.numbers, graph.center, graph.neighbor)
     edges = potential.network.edges(edge_vectors(graph), union)

@@ -82,9 +82,7 @@ def kill_and_resume(tmp_path: Path, cluster_file: Path, kills: int, seed: int) -
         process = start(tmp_path / "killed", config)
         assert process.stdout is not None
         steps = rng.randint(1, 6)
-        lines = 0
-        for _ in process.stdout:
-            lines += 1
+        for lines, _ in enumerate(process.stdout, start=1):
             if lines == steps:
                 time.sleep(rng.uniform(0, 0.05))
                 break
