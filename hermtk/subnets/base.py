@@ -40,7 +40,8 @@ class Subnet(nn.Module, ABC):
     Build it from ``TypedLinear`` and ``TypedMLP`` and it runs once for all relations. Options are the keyword-only
     arguments of ``__init__``; the positional ones are given by the network. Three rules make it batchable, exportable and
     parallel: no Python branching on data; write centre slots only; read neighbours only through the features given (no
-    second shell in one layer).
+    second shell in one layer). A slot exists only while it has edges: what does not come from messages must fade with them
+    (multiply it by tanh of the slot's sum of ``edges.weight``), or the energy jumps at the cut-off.
     """
 
     def __init__(self, channels: int, relations: int, n_radial: int) -> None:
