@@ -51,7 +51,7 @@ class Screen:
         """Show the errors of the validation set."""
         text = errors_line(row)
         self.bar.update(self.task, errors=text)
-        if not self.console.is_terminal and row["seconds"] - self._told >= 15:
+        if not self.console.is_terminal and row["seconds"] - self._told >= 30:
             self._told = row["seconds"]
             self.console.print(f"step {row['step']:.0f}, {row['seconds']:.0f} s: {text}", highlight=False)
 
