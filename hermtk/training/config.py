@@ -58,7 +58,7 @@ class TrainingConfig(_Section):
     steps: int | None = Field(
         default=None,
         ge=1,
-        description="optimiser steps of the whole run; if absent 30000 (2500 on the embedded set)",
+        description="optimiser steps of the whole run; if absent 30000 (2000 on the embedded set)",
     )
     epochs: int | None = Field(default=None, ge=1, description="passes over the data; instead of steps")
     batch_size: int = Field(default=8, ge=1, description="structures per step")

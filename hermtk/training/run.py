@@ -32,7 +32,7 @@ from hermtk.training.step import compiler_missing, make_step
 _COMPILE_PAYS = 6_000
 # Steps of a run that does not say: the embedded set ends within ten minutes on two cores
 _STEPS = 30_000
-_BUILTIN_STEPS = 2_500
+_BUILTIN_STEPS = 2_000
 _CHUNK = 32
 
 
