@@ -109,7 +109,11 @@ class RunConfig(_Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     seed: int = Field(default=0, ge=0, description="seed of weights and batch order")
     device: str = Field(default="cpu", description="cpu, cuda or mps")
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; all cores if absent")
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="CPU threads; OMP_NUM_THREADS or 1 if absent: more pay for large structures only",
+    )
 
 
 def make_config(values: dict[str, Any]) -> RunConfig:

@@ -35,8 +35,9 @@ def library(monkeypatch):
     ):
         monkeypatch.delenv(name, raising=False)
     # what the function sets is taken back after the test
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-    monkeypatch.delenv("OMP_WAIT_POLICY")
+    for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "to be taken back")
+        monkeypatch.delenv(name)
     found = Library()
     monkeypatch.setattr(process.ctypes, "CDLL", lambda name: found)
     return found
@@ -46,6 +47,14 @@ def test_freed_memory_is_kept_and_idle_threads_sleep(library):
     prepare_process()
     assert library.set == {MMAP: 2**30, TRIM: 2**31 - 1}
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_one_thread_is_used_unless_the_user_asks_for_more(library, monkeypatch):
+    prepare_process()
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    prepare_process()
+    assert os.environ["OMP_NUM_THREADS"] == "2"
 
 
 def test_an_older_glibc_gets_what_it_takes(library):
