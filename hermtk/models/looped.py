@@ -23,10 +23,15 @@ class Looped(Subnet):
         super().__init__(first.channels, len(subnets), first.n_radial)
         self.subnets = nn.ModuleList(subnets)
         self._l_max = max(subnet.l_max for subnet in subnets)
+        self._l_angular = max(subnet.l_angular for subnet in subnets)
 
     @property
     def l_max(self) -> int:
         return self._l_max
+
+    @property
+    def l_angular(self) -> int:
+        return self._l_angular
 
     def forward(self, features: Features, edges: Edges) -> Features:
         """The changes of each relation's centre slots, one relation after the other."""
@@ -102,10 +107,8 @@ def _part(edges: Edges, k: slice, p: slice, q: slice) -> Edges:
             sources=_one_relation(union.sources.relation[p]),
             centers=_one_relation(union.centers.relation[q]),
         ),
-        *(
-            column[k]
-            for column in (edges.vectors, edges.distances, edges.directions, edges.weight, edges.radial)
-        ),
+        edges.geometry,
+        edges.presence[q],
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from hermtk.nn.angular import spherical_harmonics
 from hermtk.nn.cutoff import ENVELOPES
 from hermtk.nn.radial import BASES
 from hermtk.nn.safe import length
@@ -13,7 +14,7 @@ from hermtk.nn.segment import segment_sum
 from hermtk.readouts.base import Readout
 from hermtk.relations.base import RelationTable
 from hermtk.relations.union import UnionGraph
-from hermtk.subnets.base import Edges, Features, Subnet
+from hermtk.subnets.base import Edges, Features, Geometry, Subnet
 
 # Given the features of the local atoms, those of all atoms (local first, then ghosts)
 Exchange = Callable[[Features], Features]
@@ -55,6 +56,7 @@ class Network(nn.Module):
         self.basis, self.envelope = BASES[basis], ENVELOPES[envelope]
         self.mean_neighbors = mean_neighbors
         self.l_max = max((layer.l_max for layer in layers), default=0)
+        self.l_angular = max((layer.l_angular for layer in layers), default=0)
         self.register_buffer("scale", table.scale.clone().to(self.embedding.weight.dtype))
 
     def forward(
@@ -92,14 +94,16 @@ class Network(nn.Module):
         return (scalars, *higher)
 
     def edges(self, vectors: Float[Tensor, "edges 3"], union: UnionGraph) -> Edges:
-        """Geometry of the union's edges; distances and basis are computed once per edge of the graph."""
+        """The union's edges; their geometry is computed once per edge of the graph."""
         distances = length(vectors)
         weight = self.envelope(distances, self.cutoff) * self.mean_neighbors**-0.5
         basis = self.basis(distances, self.cutoff, self.n_basis)
         radial = weight.unsqueeze(-1) * torch.cat([torch.ones_like(basis[:, :1]), basis], dim=-1)
         directions = vectors / distances.unsqueeze(-1)
-        columns = (vectors, distances, directions, weight, radial)
-        return Edges(union, *(column.index_select(0, union.edge) for column in columns))
+        angular = spherical_harmonics(directions, self.l_angular)
+        near = segment_sum(weight.index_select(0, union.edge), union.center, union.center_atom.shape[0])
+        geometry = Geometry(vectors, distances, directions, weight, radial, angular)
+        return Edges(union, geometry, torch.tanh(near))
 
     def step(self, layer: nn.Module, features: Features, edges: Edges, n_local: int) -> Features:
         """One layer: each local atom adds its relations' scaled increments."""

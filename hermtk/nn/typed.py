@@ -4,7 +4,7 @@
 
 Two custom operators, the segment product and the segment outer product, are each the other's derivative, so that any order of
 differentiation works, also under ``torch.compile`` and in float64. In eager float32 torch's grouped matrix product does the
-same with less overhead.
+same with less overhead, unless there are many rows and a bias, which it cannot add.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from hermtk.relations.union import Rows
 
 _GROUPED = hasattr(F, "grouped_mm")
+_MANY = 64  # rows per relation from which one call for each costs less than a second pass over the result
 
 
 def typed_product_reference(x: Tensor, weight: Tensor, rows: Rows) -> Tensor:
@@ -47,12 +48,20 @@ class TypedLinear(nn.Module):
 
     def forward(self, x: Float[Tensor, "rows inputs"], rows: Rows) -> Float[Tensor, "rows outputs"]:
         """Map every row with its relation's weights."""
-        y = typed_product(x, self.weight, rows)
+        relations = self.weight.shape[0]
         if self.bias is None:
-            return y
-        if self.bias.shape[0] == 1:
-            return y + self.bias
-        return y + self.bias.index_select(0, rows.relation)
+            return typed_product(x, self.weight, rows)
+        if relations == 1:
+            return torch.addmm(self.bias, x, self.weight[0])
+        if self._one_call_each(x):
+            return _segment_affine(x, self.weight, self.bias, rows.relation, rows.ends)
+        return typed_product(x, self.weight, rows) + self.bias.index_select(0, rows.relation)
+
+    def _one_call_each(self, x: Tensor) -> bool:
+        # not in training, where the operator would always compute the weights' gradient, wanted or not
+        learning = self.weight.requires_grad and torch.is_grad_enabled()
+        many = x.shape[0] >= _MANY * self.weight.shape[0]
+        return many and not learning and not torch.compiler.is_compiling()
 
     def extra_repr(self) -> str:
         """Relations x inputs -> outputs."""
@@ -116,8 +125,22 @@ def _segment_outer(x: Tensor, g: Tensor, ends: Tensor) -> Tensor:
     return y
 
 
+@torch.library.custom_op("hermtk::segment_affine", mutates_args=())
+def _segment_affine(x: Tensor, weight: Tensor, bias: Tensor, relation: Tensor, ends: Tensor) -> Tensor:
+    y = x.new_empty(x.shape[0], weight.shape[2])
+    counts = ends.diff(prepend=ends.new_zeros(1)).tolist()
+    for b, part, w, out in zip(bias, x.split(counts), weight, y.split(counts), strict=True):
+        torch.addmm(b, part, w, out=out)
+    return y
+
+
 @_segment_product.register_fake
 def _(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
+    return x.new_empty(x.shape[0], weight.shape[2])
+
+
+@_segment_affine.register_fake
+def _(x: Tensor, weight: Tensor, bias: Tensor, relation: Tensor, ends: Tensor) -> Tensor:
     return x.new_empty(x.shape[0], weight.shape[2])
 
 
@@ -140,5 +163,20 @@ def _outer_backward(ctx, gw):
     return _segment_product(g, gw.transpose(1, 2), ends), _segment_product(x, gw, ends), None
 
 
+def _affine_save(ctx, inputs, output) -> None:
+    x, weight, bias, relation, ends = inputs
+    ctx.save_for_backward(x, weight, relation, ends)
+
+
+def _affine_backward(ctx, g):
+    x, weight, relation, ends = ctx.saved_tensors
+    rows = Rows(relation, ends)
+    slopes = typed_product(g, weight.transpose(1, 2), rows) if ctx.needs_input_grad[0] else None
+    changes = _segment_outer(x, g, ends) if ctx.needs_input_grad[1] else None
+    shifts = g.new_zeros(weight.shape[0], g.shape[1]).index_add(0, relation, g)
+    return slopes, changes, shifts, None, None
+
+
+_segment_affine.register_autograd(_affine_backward, setup_context=_affine_save)
 _segment_product.register_autograd(_product_backward, setup_context=_save)
 _segment_outer.register_autograd(_outer_backward, setup_context=_save)

@@ -13,25 +13,68 @@ Features = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
+class Geometry:
+    """The E edges of the atomic graph, before they are split by relation.
+
+    Attributes:
+        vectors: [E, 3] centre to neighbour, Angstrom.
+        distances: [E] Angstrom.
+        directions: [E, 3] unit vectors.
+        weight: [E] envelope(d) / sqrt(mean neighbours).
+        radial: [E, n_radial] weight x (1, basis functions of d).
+        angular: [E, (l+1)^2] real spherical harmonics up to the highest l that a layer asks for, each order of length one:
+            1, x, y, z, ...
+    """
+
+    vectors: Float[Tensor, "e 3"]
+    distances: Float[Tensor, " e"]
+    directions: Float[Tensor, "e 3"]
+    weight: Float[Tensor, " e"]
+    radial: Float[Tensor, "e n_radial"]
+    angular: Float[Tensor, "e n_angular"]
+
+
+@dataclass(frozen=True)
 class Edges:
     """What a subnet sees of the K edges of the union graph.
 
     Attributes:
         union: the index tensors (centre and source slots, relations).
-        vectors: [K, 3] centre to neighbour, Angstrom.
-        distances: [K] Angstrom.
-        directions: [K, 3] unit vectors.
-        weight: [K] envelope(d) / sqrt(mean neighbours). Zero at the cut-off with two derivatives: **multiply every
-            message by it**, biases too; plain sums of such messages are then of order one.
-        radial: [K, n_radial] weight x (1, basis functions of d): a linear map of it, without bias, is a smooth filter.
+        geometry: of the graph's edges; ``union.edge`` says which of them each of the K is. ``convolve`` reads it as it is.
+        presence: [Q] tanh of each centre slot's sum of ``weight``: fades with its last edge. **Multiply by it what does not
+            come from messages.**
     """
 
     union: UnionGraph
-    vectors: Float[Tensor, "k 3"]
-    distances: Float[Tensor, " k"]
-    directions: Float[Tensor, "k 3"]
-    weight: Float[Tensor, " k"]
-    radial: Float[Tensor, "k n_radial"]
+    geometry: Geometry
+    presence: Float[Tensor, " q"]
+
+    @property
+    def vectors(self) -> Float[Tensor, "k 3"]:
+        """Centre to neighbour, Angstrom."""
+        return self.geometry.vectors.index_select(0, self.union.edge)
+
+    @property
+    def distances(self) -> Float[Tensor, " k"]:
+        """Angstrom."""
+        return self.geometry.distances.index_select(0, self.union.edge)
+
+    @property
+    def directions(self) -> Float[Tensor, "k 3"]:
+        """Unit vectors."""
+        return self.geometry.directions.index_select(0, self.union.edge)
+
+    @property
+    def weight(self) -> Float[Tensor, " k"]:
+        """envelope(d) / sqrt(mean neighbours). Zero at the cut-off with two derivatives: **multiply every message by it**,
+        biases too; plain sums of such messages are then of order one.
+        """
+        return self.geometry.weight.index_select(0, self.union.edge)
+
+    @property
+    def radial(self) -> Float[Tensor, "k n_radial"]:
+        """Weight x (1, basis functions of d): a linear map of it, without bias, is a smooth filter."""
+        return self.geometry.radial.index_select(0, self.union.edge)
 
 
 class Subnet(nn.Module, ABC):
@@ -41,7 +84,7 @@ class Subnet(nn.Module, ABC):
     arguments of ``__init__``; the positional ones are given by the network. Three rules make it batchable, exportable and
     parallel: no Python branching on data; write centre slots only; read neighbours only through the features given (no
     second shell in one layer). A slot exists only while it has edges: what does not come from messages must fade with them
-    (multiply it by tanh of the slot's sum of ``edges.weight``), or the energy jumps at the cut-off.
+    (multiply it by ``edges.presence``), or the energy jumps at the cut-off.
     """
 
     def __init__(self, channels: int, relations: int, n_radial: int) -> None:
@@ -54,6 +97,11 @@ class Subnet(nn.Module, ABC):
     @abstractmethod
     def l_max(self) -> int:
         """The highest order of the features it reads and changes."""
+
+    @property
+    def l_angular(self) -> int:
+        """The highest order of spherical harmonics it wants of the edges."""
+        return self.l_max
 
     @abstractmethod
     def forward(self, features: Features, edges: Edges) -> Features:

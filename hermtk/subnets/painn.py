@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hermtk.nn.convolution import Routes, convolve
+from hermtk.nn.couplings import Couplings, Entry
 from hermtk.nn.safe import norm_over_components
-from hermtk.nn.segment import segment_sum
 from hermtk.nn.typed import TypedLinear, TypedMLP, over_components, typed_product
 from hermtk.relations.union import Rows
 from hermtk.subnets.base import Edges, Features, Subnet
@@ -40,9 +41,10 @@ class PaiNN(Subnet):
         """
         super().__init__(channels, relations, n_radial)
         hidden = hidden or channels
-        self.parts = 4 if projection else 3
-        self.source = TypedMLP(relations, channels, hidden, self.parts * channels)
-        self.filter = TypedLinear(relations, n_radial, self.parts * channels, bias=False)
+        self.couplings = couplings(projection)
+        sent = self.couplings.paths * channels
+        self.source = TypedMLP(relations, channels, hidden, sent)
+        self.filter = TypedLinear(relations, n_radial, sent, bias=False)
         self.mix = TypedLinear(relations, channels, 2 * channels, bias=False)
         self.update = TypedMLP(relations, 2 * channels, hidden, 3 * channels)
 
@@ -57,7 +59,7 @@ class PaiNN(Subnet):
         ds, sides = self._messages(s, v, edges)  # (Q, C), (sides, Q, 3, C)
         dv = sides.sum(0)
         own = union.center_atom
-        s, v = s[own] + ds, v[own] + dv  # (Q, C), (Q, 3, C)
+        s, v = s.index_select(0, own) + ds, v.index_select(0, own) + dv  # (Q, C), (Q, 3, C)
         rows = over_components(union.centers, 3)
         uv, vv = mixed(v, self.mix.weight, rows).chunk(2, dim=-1)  # (Q, 3, C)
         angle = (uv * vv).sum(1)  # (Q, C)
@@ -66,29 +68,36 @@ class PaiNN(Subnet):
             between = (mixed(sides[0], u, rows) * mixed(sides[1], w, rows)).sum(1)
             angle = torch.where(union.mixed.unsqueeze(-1), between, angle)
         gates = self.update(torch.cat([s, norm_over_components(vv)], dim=-1), union.centers)
-        # a slot exists only while it has edges: what does not come from messages must fade with them
-        presence = torch.tanh(segment_sum(edges.weight, union.center, own.shape[0]))  # (Q)
-        alpha, beta, gamma = (presence.unsqueeze(-1) * gates).chunk(3, dim=-1)
+        alpha, beta, gamma = (edges.presence.unsqueeze(-1) * gates).chunk(3, dim=-1)
         return (ds + alpha + beta * angle).unsqueeze(1), dv + gamma.unsqueeze(1) * uv
 
     def _messages(
         self, s: Float[Tensor, "A C"], v: Float[Tensor, "A 3 C"], edges: Edges
     ) -> tuple[Float[Tensor, "Q C"], Float[Tensor, "sides Q 3 C"]]:
         """Sums over each centre slot's edges; vectors separately for the two sides of a triad."""
-        union = edges.union
-        phi = self.source(s[union.source_atom], union.sources)  # (P, parts C)
-        message = phi[union.neighbor] * self.filter(edges.radial, union.edges)  # (K, parts C)
-        a, scalars, c, *d = message.chunk(self.parts, dim=-1)  # (K, C)
-        sent, along = v[union.neighbor_atom], edges.directions.unsqueeze(-1)  # (K, 3, C), (K, 3, 1)
-        vectors = sent * a.unsqueeze(1) + along * c.unsqueeze(1)  # (K, 3, C)
-        if d:
-            scalars = scalars + d[0] * (sent * along).sum(1)
-        size = union.center_atom.shape[0]
-        ds = segment_sum(scalars, union.center, size)
-        if union.side is None:
-            return ds, segment_sum(vectors, union.center, size).unsqueeze(0)
-        slots = union.center + union.side * size
-        return ds, segment_sum(vectors, slots, 2 * size).unflatten(0, (2, size))
+        union, geometry = edges.union, edges.geometry
+        phi = self.source(s.index_select(0, union.source_atom), union.sources)  # (P, parts C)
+        slots = union.center_atom.shape[0]
+        sides = 1 if union.side is None else 2
+        row = union.center if union.side is None else union.center + union.side * slots
+        routes = Routes(union.edge, union.neighbor, union.neighbor_atom, row, sides * slots, union.edges)
+        sums = convolve(
+            v, phi, geometry.radial, self.filter.weight, geometry.angular[:, :4], self.couplings, routes
+        ).unflatten(0, (sides, slots))  # (sides, Q, 1 + 3, C)
+        return sums[:, :, 0].sum(0), sums[:, :, 1:]
+
+
+def couplings(projection: bool) -> Couplings:
+    """What is sent with which filter: 0 the neighbour's vectors, 1 scalars, 2 the direction, 3 the vectors along it.
+
+    Inputs are the vectors' components, angular functions 1, x, y, z, outputs a scalar and a vector.
+    """
+    axes = range(3)
+    entries = [Entry(0, m, 0, 1 + m) for m in axes]
+    entries += [Entry(1, -1, 0, 0), *(Entry(2, -1, 1 + m, 1 + m) for m in axes)]
+    if projection:
+        entries += [Entry(3, m, 1 + m, 0) for m in axes]
+    return Couplings(tuple(entries), inputs=3, angulars=4, outputs=4)
 
 
 def mixed(

@@ -1,0 +1,1 @@
+"""Compiled kernels of the parts that cost most, each beside a form in torch that does the same."""
