@@ -9,7 +9,9 @@ from hermtk.errors import HermtkError, ModelFileError
 
 if TYPE_CHECKING:
     from hermtk.data.structure import Structure
+    from hermtk.evaluation.evaluate import Predictor
     from hermtk.models.files import ModelFile
+    from hermtk.models.potential import Potential
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file, or the folder of a run.")]
 Format = Annotated[
@@ -29,6 +31,10 @@ StressUnit = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="The most structures computed at once.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or mps.")]
+Compile = Annotated[
+    bool,
+    typer.Option("--compile", help="Compile the model first: about a minute, then faster; for large sets."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON, on standard output.")]
 
 
@@ -68,6 +74,16 @@ def read_data(
     return read_structures(
         builtin_path() if embedded else path, format=format, units=units if declared else None
     )
+
+
+def predictor(potential: "Potential", compile: bool) -> "Predictor | None":
+    """How to compute a batch: compiled, or None for the plain way."""
+    if not compile:
+        return None
+    from hermtk.physics.compiled import CompiledPotential
+    from hermtk_cli.output import note
+
+    return CompiledPotential(potential.requires_grad_(False), note).predict
 
 
 def check_device(name: str) -> None:

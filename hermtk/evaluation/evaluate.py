@@ -17,6 +17,9 @@ from hermtk.physics.derivatives import Prediction, predict
 
 Array = np.ndarray
 
+# how a batch is computed, if not by ``predict``: a compiled potential's ``predict``
+Predictor = Callable[..., Prediction]
+
 # batches that fit the caches of a CPU are two to three times faster than large ones; accelerators want work
 _MOST_ATOMS = {"cpu": 256}
 _MOST_ATOMS_ELSEWHERE = 4096
@@ -29,6 +32,7 @@ def evaluate(
     batch_size: int = 64,
     most_atoms: int | None = None,
     on_batch: Callable[[int], None] | None = None,
+    predictor: Predictor | None = None,
 ) -> Evaluation:
     """Predict every structure and set the result beside its labels.
 
@@ -38,6 +42,7 @@ def evaluate(
         batch_size: the most structures of a batch.
         most_atoms: the most atoms of a batch, chosen by device if absent; a larger structure is a batch of its own.
         on_batch: called after each batch with the number of structures that it held.
+        predictor: ``CompiledPotential(potential, note).predict`` for large sets; from a graph and ``stress`` to a prediction.
 
     Raises:
         DataError: there are no structures.
@@ -50,7 +55,7 @@ def evaluate(
     stress = any(s.stress is not None for s in structures)
     parts = []
     for chunk in batches(structures, batch_size, most_atoms or _most_atoms(potential)):
-        parts.append(_predicted(potential, chunk, stress))
+        parts.append(_predicted(potential, chunk, stress, predictor))
         if on_batch is not None:
             on_batch(len(chunk))
     return _compared(structures, parts)
@@ -62,6 +67,7 @@ def predict_structures(
     *,
     batch_size: int = 64,
     most_atoms: int | None = None,
+    predictor: Predictor | None = None,
 ) -> Iterator[Structure]:
     """The structures labelled by the model: energy, forces and, where a cell repeats, stress. Other labels are replaced.
 
@@ -73,7 +79,7 @@ def predict_structures(
     return (
         labelled
         for chunk in batches(structures, batch_size, most_atoms or _most_atoms(potential))
-        for labelled in _labelled(potential, chunk)
+        for labelled in _labelled(potential, chunk, predictor)
     )
 
 
@@ -110,6 +116,8 @@ def batches(structures: Sequence[Structure], batch_size: int, most_atoms: int) -
 
 
 def _most_atoms(potential: Potential) -> int:
+    if potential.network.readout.whole:
+        return 1
     return _MOST_ATOMS.get(potential.device.type, _MOST_ATOMS_ELSEWHERE)
 
 
@@ -122,9 +130,12 @@ class _Part:
     stress: Float[Array, "structures 3 3"]
 
 
-def _predicted(potential: Potential, chunk: list[Structure], stress: bool) -> _Part:
+def _predicted(
+    potential: Potential, chunk: list[Structure], stress: bool, predictor: Predictor | None
+) -> _Part:
     graph = build_graph(chunk, potential.cutoff).to(potential.device)
-    part = _arrays(predict(potential, graph, stress=stress))
+    found = predictor(graph, stress=stress) if predictor else predict(potential, graph, stress=stress)
+    part = _arrays(found)
     starts = np.cumsum([0, *(len(s) for s in chunk[:-1])])
     finite = np.isfinite(part.energy) & np.logical_and.reduceat(np.isfinite(part.forces).all(axis=1), starts)
     if not finite.all():
@@ -143,8 +154,10 @@ def _arrays(prediction: Prediction) -> _Part:
     return _Part(array(prediction.energy), array(prediction.forces), stress)
 
 
-def _labelled(potential: Potential, chunk: list[Structure]) -> Iterator[Structure]:
-    part = _predicted(potential, chunk, stress=any(_repeats(s) for s in chunk))
+def _labelled(
+    potential: Potential, chunk: list[Structure], predictor: Predictor | None
+) -> Iterator[Structure]:
+    part = _predicted(potential, chunk, any(_repeats(s) for s in chunk), predictor)
     forces = np.split(part.forces, np.cumsum([len(s) for s in chunk])[:-1])
     for k, structure in enumerate(chunk):
         yield replace(

@@ -1,6 +1,7 @@
 """ASE's calculator of a hermtk model: whatever ASE can do, it can do with a model file."""
 
 import copy
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +20,7 @@ from hermtk.errors import HermtkError
 from hermtk.graph.build import build_graph
 from hermtk.models.files import load_model
 from hermtk.models.potential import Potential
+from hermtk.physics.compiled import CompiledPotential
 from hermtk.physics.derivatives import Prediction, predict
 
 
@@ -33,8 +35,14 @@ class HermCalculator(Calculator):
     # a model does not see them
     ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
 
-    def __init__(self, model: Path | str | Potential, *, device: str = "cpu") -> None:
-        """A model file, or a potential, which is copied; ``device`` is torch's name of where to compute.
+    def __init__(self, model: Path | str | Potential, *, device: str = "cpu", compiled: bool = False) -> None:
+        """A model file, or a potential, which is copied.
+
+        Args:
+            model: the file or the potential.
+            device: torch's name of where to compute.
+            compiled: compile the model at the first structure, which takes about a minute and pays in long runs; where that
+                fails a warning says so.
 
         Raises:
             ModelFileError: the file cannot be used.
@@ -60,11 +68,19 @@ class HermCalculator(Calculator):
             dtype=str(self.potential.dtype).removeprefix("torch."),
             device=device,
         )
+        self._compiled = compiled
+        self._predictor: CompiledPotential | None = None
 
     @classmethod
-    def from_potential(cls, potential: Potential, *, device: str = "cpu") -> "HermCalculator":
+    def from_potential(
+        cls, potential: Potential, *, device: str = "cpu", compiled: bool = False
+    ) -> "HermCalculator":
         """The calculator of a potential as it is now: it is copied."""
-        return cls(potential, device=device)
+        return cls(potential, device=device, compiled=compiled)
+
+    def __getstate__(self) -> dict[str, object]:
+        # what was compiled stays with the process; it is compiled again where the copy is used
+        return {**self.__dict__, "_predictor": None}
 
     def _get_name(self) -> str:
         return "hermtk"
@@ -110,7 +126,12 @@ class HermCalculator(Calculator):
         if len(structure):
             check_structure(structure)
         graph = build_graph(structure, self.potential.cutoff).to(self.potential.device)
-        return predict(self.potential, graph, stress=bool(atoms.cell.rank == 3))
+        stress = bool(atoms.cell.rank == 3)
+        if not self._compiled:
+            return predict(self.potential, graph, stress=stress)
+        if self._predictor is None:
+            self._predictor = CompiledPotential(self.potential, warnings.warn)
+        return self._predictor.predict(graph, stress=stress)
 
 
 def _results(prediction: Prediction) -> dict[str, object]:

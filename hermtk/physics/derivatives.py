@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hermtk.errors import HermtkError
 from hermtk.graph.graph import Graph, edge_vectors, volumes
 from hermtk.models.potential import Potential
 from hermtk.nn.segment import segment_sum
@@ -58,14 +59,26 @@ def predict(
         if wanted:
             vectors.requires_grad_()
         energies, slopes = energy_and_slopes(potential, graph, vectors, union, wanted, training)
-    energy = segment_sum(energies, graph.structure, graph.n_structures)
+    if not training:
+        energies, vectors = energies.detach(), vectors.detach()
+    return prediction(graph, energies, slopes, vectors, forces=forces, stress=stress)
+
+
+def prediction(
+    graph: Graph,
+    energies: Float[Tensor, " atoms"],
+    slopes: Float[Tensor, "edges 3"] | None,
+    vectors: Float[Tensor, "edges 3"],
+    *,
+    forces: bool,
+    stress: bool,
+) -> Prediction:
+    """What follows from the atoms' energies and their derivatives by the edge vectors."""
     return Prediction(
-        energy if training else energy.detach(),
-        energies if training else energies.detach(),
-        None if slopes is None or not forces else forces_from(slopes, graph),
-        None
-        if slopes is None or not stress
-        else stress_from(slopes, vectors if training else vectors.detach(), graph),
+        segment_sum(energies, graph.structure, graph.n_structures),
+        energies,
+        forces_from(slopes, graph) if forces and slopes is not None else None,
+        stress_from(slopes, vectors, graph) if stress and slopes is not None else None,
     )
 
 
@@ -77,7 +90,15 @@ def energy_and_slopes(
     differentiate: bool,
     training: bool,
 ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "edges 3"] | None]:
-    """Energies of the atoms and dE/d(edge vectors)."""
+    """Energies of the atoms and dE/d(edge vectors).
+
+    Raises:
+        HermtkError: several structures for a readout that reads a structure as a whole.
+    """
+    if potential.network.readout.whole and graph.n_structures > 1:
+        raise HermtkError(
+            "this model reads each structure as a whole: give it one at a time (a batch size of 1)"
+        )
     energies = potential(graph.numbers, vectors, graph.center, graph.neighbor, union, graph.n_atoms)
     if not differentiate:
         return energies, None

@@ -16,6 +16,7 @@ from ase.data import chemical_symbols
 from hermtk import __version__
 from hermtk.errors import RunError
 from hermtk.files import write_text
+from hermtk.kernels.library import compiler_missing
 from hermtk.models.build import build_model
 from hermtk.models.files import save_model
 from hermtk.models.potential import Potential
@@ -26,10 +27,10 @@ from hermtk.training.config import RunConfig, dump_config, make_config, read_con
 from hermtk.training.loop import Listener, Trainer
 from hermtk.training.loss import Loss
 from hermtk.training.prepare import Prepared, prepare_run
-from hermtk.training.step import compiler_missing, make_step
+from hermtk.training.step import make_step
 
 # Steps from which compiling pays on a CPU: it costs one to three minutes once and then halves every step
-_COMPILE_PAYS = 6_000
+_COMPILE_PAYS = 20_000
 # Steps of a run that does not say: the embedded set ends within ten minutes on two cores
 _STEPS = 30_000
 _BUILTIN_STEPS = 2_000

@@ -140,3 +140,14 @@ def test_batches_hold_every_structure_once_and_keep_to_their_limits(sizes, size,
     for chunk in chunks:
         assert 1 <= len(chunk) <= size
         assert len(chunk) == 1 or sum(map(len, chunk)) <= most
+
+
+def test_a_readout_of_whole_structures_gets_them_one_at_a_time(potential, molecules, monkeypatch):
+    sizes = []
+    expected = evaluate(potential, molecules)
+    monkeypatch.setattr(type(potential.network.readout), "whole", True)
+    found = evaluate(potential, molecules, on_batch=sizes.append)
+    assert sizes == [1] * len(molecules)
+    np.testing.assert_allclose(found.energy.predicted, expected.energy.predicted, rtol=1e-12)
+    with pytest.raises(HermtkError, match="one at a time"):
+        predict(potential, build_graph(molecules, potential.cutoff))

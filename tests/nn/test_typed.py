@@ -142,3 +142,19 @@ def test_rows_of_vectors_are_three_rows_each():
 
 def test_a_layer_says_its_sizes():
     assert "3 x (4 -> 5), bias=False" in repr(TypedLinear(3, 4, 5, bias=False))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_many_rows_of_fixed_weights_get_the_same_with_the_same_slopes(dtype):
+    torch.manual_seed(0)
+    counts = (400, 0, 150)
+    layer = TypedLinear(3, 8, 12).to(dtype)
+    torch.nn.init.normal_(layer.bias)
+    x, _, split = drawn(counts, 8, 12, dtype)
+    trained = layer(x, split)
+    (slopes,) = torch.autograd.grad(trained.square().sum(), x)
+    layer.requires_grad_(False)
+    assert layer._one_call_each(x)
+    fixed = layer(x, split)
+    torch.testing.assert_close(fixed, trained)
+    torch.testing.assert_close(torch.autograd.grad(fixed.square().sum(), x)[0], slopes)

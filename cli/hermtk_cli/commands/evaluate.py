@@ -11,6 +11,7 @@ from hermtk.errors import DataError, RunError
 from hermtk_cli.options import (
     AsJson,
     BatchSize,
+    Compile,
     Device,
     EnergyUnit,
     Format,
@@ -18,6 +19,7 @@ from hermtk_cli.options import (
     Model,
     StressUnit,
     open_model,
+    predictor,
     read_data,
 )
 
@@ -37,6 +39,7 @@ def run(
     stress_unit: StressUnit = None,
     batch_size: BatchSize = 64,
     device: Device = "cpu",
+    compile: Compile = False,
     as_json: AsJson = False,
     out: Annotated[
         Path | None,
@@ -57,7 +60,13 @@ def run(
     _check_labels(structures, data)
     check_elements(file.potential, structures)
     with progress("evaluating", len(structures)) as advance:
-        evaluation = evaluate(file.potential, structures, batch_size=batch_size, on_batch=advance)
+        evaluation = evaluate(
+            file.potential,
+            structures,
+            batch_size=batch_size,
+            on_batch=advance,
+            predictor=predictor(file.potential, compile),
+        )
     results = {"model": str(path), "data": str(data), **evaluation.summary()}
     if folder is not None:
         _write(folder, evaluation, results)

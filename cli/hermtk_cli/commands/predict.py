@@ -8,12 +8,14 @@ import typer
 from hermtk.errors import RunError
 from hermtk_cli.options import (
     BatchSize,
+    Compile,
     Device,
     EnergyUnit,
     Format,
     LengthUnit,
     Model,
     open_model,
+    predictor,
     read_data,
 )
 
@@ -29,6 +31,7 @@ def run(
     length_unit: LengthUnit = None,
     batch_size: BatchSize = 64,
     device: Device = "cpu",
+    compile: Compile = False,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Label structures with a model's energies, forces and, where a cell repeats, stresses.
@@ -44,7 +47,9 @@ def run(
     given = read_data(structures, format, energy_unit, length_unit, None)
     found = []
     with progress("predicting", len(given)) as advance:
-        for structure in predict_structures(file.potential, given, batch_size=batch_size):
+        for structure in predict_structures(
+            file.potential, given, batch_size=batch_size, predictor=predictor(file.potential, compile)
+        ):
             found.append(structure)
             advance(1)
     write_structures(labelled, found)
