@@ -9,6 +9,7 @@ import hermtk
 
 PACKAGE = Path(hermtk.__file__).parent
 ORDER = (
+    "kernels",
     "data",
     "graph",
     "relations",
@@ -21,7 +22,7 @@ ORDER = (
     "evaluation",
 )
 # side by side: both come after everything else, neither before the other
-LAST = ("testing", "interfaces")
+LAST = ("testing", "interfaces", "benchmark")
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 

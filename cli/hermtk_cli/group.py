@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "show": "Show the options of a component, or what a model file holds",
     "init": "Write a commented config with every option",
     "validate": "Check a config and its data without training",
+    "benchmark": "Measure time and peak memory of models",
 }
 PLUGINS = "hermtk.commands"
 
@@ -39,10 +40,11 @@ class Commands(TyperGroup):
         return TyperCommand(cmd_name, help=f"From {origin(point)}") if point else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command itself, imported now."""
-        name = args[0]
+        """The command itself, imported now: of the first two words if a plugin's is called so, else of the first."""
+        words = 2 if " ".join(args[:2]) in plugins() else 1
+        name = " ".join(args[:words])
         if name in self.list_commands(ctx):
-            return name, load(name), args[1:]
+            return name, load(name), args[words:]
         if not ctx.resilient_parsing:
             ctx.fail(str(UnknownName("command", name, self.list_commands(ctx))))
         return None, None, args[1:]
@@ -59,8 +61,9 @@ class Commands(TyperGroup):
 
 
 def plugins() -> dict[str, EntryPoint]:
-    """Commands of installed packages by name; none takes a name of ours."""
-    return {point.name: point for point in entry_points(group=PLUGINS) if point.name not in COMMANDS}
+    """Commands of installed packages by name, ``a b`` for an entry point ``a.b``; none takes a name of ours."""
+    points = {point.name.replace(".", " "): point for point in entry_points(group=PLUGINS)}
+    return {name: point for name, point in points.items() if name not in COMMANDS}
 
 
 def origin(point: EntryPoint) -> str:

@@ -216,6 +216,16 @@ def test_commands_of_plugins_are_listed_and_run(hermtk, plugin):
     assert "Say it." in hermtk("again", "--help").out
 
 
+def test_a_plugins_command_may_have_two_words_and_share_the_first_with_ours(hermtk, plugin):
+    plugin(**{"list.plugged": "some_plugin:run", "say.it": "some_plugin"})
+    assert "list plugged" in hermtk("--help").out
+    assert hermtk("list", "plugged", "--times", "2").out == "plugged in plugged in \n"
+    assert hermtk("say", "it").out == "plugged in \n"
+    assert "hermtk say it" in hermtk("say", "it", "--help").out
+    assert "painn" in hermtk("list", "subnet").out
+    assert "no command named 'say'" in hermtk("say", "that").error
+
+
 def test_a_plugin_does_not_take_the_name_of_a_command_of_ours(hermtk, plugin):
     plugin(list="some_plugin:run")
     assert "plugged in" not in hermtk("list").out
