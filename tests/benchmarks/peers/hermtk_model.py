@@ -72,28 +72,19 @@ def _eager(potential: Any, batch: Any) -> Any:
 
 
 def _compiled(potential: Any, batch: Any) -> Any:
-    """Energies and slopes in one compiled graph; edge vectors and forces around it, as in the training step."""
-    import torch
-    import torch._dynamo
-
+    """As ``CompiledPotential``, the edges by relation being there already."""
     from hermtk.graph.graph import edge_vectors
-    from hermtk.nn.segment import segment_sum
-    from hermtk.physics.derivatives import energy_and_slopes, forces_from
+    from hermtk.physics.compiled import compiled, make_kernel
+    from hermtk.physics.derivatives import prediction
 
-    torch._dynamo.config.trace_autograd_ops = True
     graph = batch.graph
-    # what is built or looked up at first use cannot be traced
-    _eager(potential, batch)()
-
-    def kernel(vectors: torch.Tensor) -> tuple:
-        energies, slopes = energy_and_slopes(potential, graph, vectors, batch.union, True, False)
-        return energies.detach(), slopes
-
-    run = torch.compile(kernel, fullgraph=True, dynamic=True)
+    kernel = compiled(make_kernel(potential, True, False), _refuse, training=False)
 
     def predict() -> tuple:
-        energies, slopes = run(edge_vectors(graph).to(potential.dtype).requires_grad_())
-        return segment_sum(energies, graph.structure, graph.n_structures), forces_from(slopes, graph)
+        vectors = edge_vectors(graph).to(potential.dtype).requires_grad_()
+        energies, slopes = kernel(graph, batch.union, vectors)
+        found = prediction(graph, energies, slopes, vectors.detach(), forces=True, stress=False)
+        return found.energy, found.forces
 
     return predict
 
