@@ -18,7 +18,7 @@ def explain(problem: Exception, arguments: Sequence[str]) -> int:
     """Say what happened on standard error; returns the exit status."""
     from hermtk_cli.output import fail
 
-    wanted = os.environ.get("HERMTK_TRACEBACK", "") not in ("", "0")
+    wanted = traceback_wanted()
     if wanted:
         traceback.print_exception(problem)
     if isinstance(problem, HermtkError):
@@ -35,6 +35,11 @@ def explain(problem: Exception, arguments: Sequence[str]) -> int:
     )
     fail(f"this is a bug in hermtk: {type(problem).__name__}: {_first_line(problem)}.{where}")
     return BUG
+
+
+def traceback_wanted() -> bool:
+    """Whether the user asked where in the code something happens."""
+    return os.environ.get("HERMTK_TRACEBACK", "") not in ("", "0")
 
 
 def hush() -> None:

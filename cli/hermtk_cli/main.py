@@ -9,6 +9,7 @@ import typer
 
 from hermtk_cli.failures import FAILED, INTERRUPTED, MISUSED, explain, hush
 from hermtk_cli.group import Commands
+from hermtk_cli.notices import notices
 from hermtk_cli.process import prepare_process
 
 # BadParameter -> UsageError -> the base of what the parser of arguments raises, wherever typer keeps it
@@ -50,7 +51,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status: 0, or 1 for an error, 2 for a misuse, 130 for an interrupt, 70 for a bug."""
     command = typer.main.get_command(app)
     try:
-        status = command.main(list(arguments), prog_name="hermtk", standalone_mode=False)
+        with notices():
+            status = command.main(list(arguments), prog_name="hermtk", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         hush()

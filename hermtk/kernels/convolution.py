@@ -1,7 +1,8 @@
 """The compiled form of ``hermtk.nn.convolution.convolve`` as operators of torch, each the derivative of the one before.
 
 With w = phi f, f = rho W, the message is linear in each of x, Y, phi, rho and W. Its gradients are therefore sums of the same
-kind, and so are theirs: three passes over the edges, each of which computes the filters anew instead of keeping them.
+kind, and so are theirs: three passes over the edges, each of which computes the filters anew instead of keeping them. Third
+derivatives, which no training on forces needs, are refused.
 """
 
 import ctypes
@@ -12,10 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hermtk.errors import HermtkError
 from hermtk.kernels import library as _kernels
 
 _SUFFIX = {torch.float32: "float", torch.float64: "double"}
-_SIZES = ("edges", "graph_edges", "sources", "atoms", "rows", "relations", "channels", "paths", "radials", "inputs")
+_SIZES = (
+    "edges",
+    "graph_edges",
+    "sources",
+    "atoms",
+    "rows",
+    "relations",
+    "channels",
+    "paths",
+    "radials",
+    "inputs",
+)
 _INDICES = ("table", "path_ends", "coefficients", "edge", "source", "atom", "row", "ends")
 _VALUES = ("input", "source_values", "radial", "weight", "angular", "gradient")
 _TANGENTS = ("input_tangent", "source_tangent", "radial_tangent", "weight_tangent", "angular_tangent")
@@ -61,9 +74,7 @@ def _terms(text: str) -> _Terms:
     return _Terms(inputs, angulars, outputs, table, ends, np.array([float(entry[4]) for entry in entries]))
 
 
-def _run(
-    name: str, text: str, routes: tuple[Tensor, ...], rows: int, tensors: dict[str, Tensor]
-) -> None:
+def _run(name: str, text: str, routes: tuple[Tensor, ...], rows: int, tensors: dict[str, Tensor]) -> None:
     """Fill in the problem and call the library; ``tensors`` hold values, tangents and results by the names of its fields."""
     edge, source, atom, row, ends = (indices.contiguous() for indices in routes)
     if not edge.shape[0]:
@@ -97,11 +108,19 @@ def _run(
     )
     run = getattr(_kernels.library(), f"{name}_{_SUFFIX[features.dtype]}")
     if run(ctypes.byref(problem)):
-        raise IndexError("convolve: an index is out of range, or the relations' ends do not lead to the last edge")
+        raise IndexError(
+            "convolve: an index is out of range, or the relations' ends do not lead to the last edge"
+        )
 
 
 def _check(
-    x: Tensor, phi: Tensor | None, rho: Tensor, weight: Tensor, y: Tensor, routes: tuple[Tensor, ...], text: str
+    x: Tensor,
+    phi: Tensor | None,
+    rho: Tensor,
+    weight: Tensor,
+    y: Tensor,
+    routes: tuple[Tensor, ...],
+    text: str,
 ) -> None:
     """The library trusts shapes and types; indices it looks at itself."""
     terms = _terms(text)
@@ -117,7 +136,9 @@ def _check(
         values["source"] = (phi, (phi.shape[0], filters))
     expected = {name: (value, shape, x.dtype) for name, (value, shape) in values.items()}
     names = ("edge", "source", "atom", "row")
-    expected |= {f"routes.{name}": (i, indices[0].shape, torch.int64) for name, i in zip(names, indices, strict=True)}
+    expected |= {
+        f"routes.{name}": (i, indices[0].shape, torch.int64) for name, i in zip(names, indices, strict=True)
+    }
     expected["routes.relations.ends"] = (ends, ends.shape, torch.int32)
     for name, (value, shape, dtype) in expected.items():
         if value.shape != shape or value.dtype != dtype or not value.is_cpu:
@@ -252,7 +273,7 @@ def _forward_backward(ctx, gradient):
 
 
 def _keep_backward(ctx, inputs, output) -> None:
-    *tensors, couplings, weights = inputs
+    *tensors, couplings, _ = inputs
     ctx.save_for_backward(*tensors)
     ctx.couplings = couplings
     # a tangent of the weights that is nothing rather than zero saves two passes
@@ -269,6 +290,14 @@ def _backward_backward(ctx, tx, tphi, trho, tweight, ty):
     return ggradient, gx, None if phi is None else gphi, *rest, *_NO_ROUTES, None, None
 
 
+def _second_backward(ctx, *gradients):
+    raise HermtkError(
+        "the compiled kernels can be differentiated twice, not three times: "
+        f"{_kernels.VARIABLE}=torch in the environment gives derivatives of any order, slower"
+    )
+
+
 _NO_ROUTES = (None,) * 5
 convolve.register_autograd(_forward_backward, setup_context=_keep_forward)
 _backward.register_autograd(_backward_backward, setup_context=_keep_backward)
+_second.register_autograd(_second_backward)

@@ -1,12 +1,13 @@
 """The compiled kernels: built once per machine from the source beside this file, found again by a hash of what they depend on.
 
-A plain C interface called through ctypes needs neither torch's headers nor a build system: a build takes half a minute at most.
-Where it cannot be built the caller takes torch's way, and one warning says why. ``HERMTK_KERNELS=torch`` in the environment
-leaves the kernels aside.
+A plain C interface called through ctypes needs neither torch's headers nor a build system: a build takes about 15 seconds, and a
+log record says so first. Where it cannot be built the caller takes torch's way, and one warning says why.
+``HERMTK_KERNELS=torch`` in the environment leaves the kernels aside.
 """
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -22,6 +23,7 @@ VARIABLE = "HERMTK_KERNELS"
 CHOICES = ("auto", "torch")
 _SOURCE = Path(__file__).with_name("convolution.cpp")
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-std=c++17", "-shared", "-fPIC")
+_log = logging.getLogger(__name__)
 
 
 def compiler() -> str | None:
@@ -56,26 +58,33 @@ def library() -> ctypes.CDLL | None:
         return None
     program = compiler()
     if program is None:
-        _go_without(compiler_missing())
-        return None
+        return _go_without(compiler_missing(), "Install one, or name yours in CXX.")
     global loaded  # noqa: PLW0603
     try:
-        kernels = ctypes.CDLL(str(_built(program)))
-    except (OSError, subprocess.SubprocessError, HermtkError) as problem:
-        complaint = getattr(problem, "stderr", None) or str(problem)
-        _go_without(f"building them failed: {complaint.strip()[:300]}")
-        return None
+        kernels = _kernels(program)
+    except subprocess.SubprocessError as problem:
+        return _go_without(f"the kernels could not be built: {_brief(problem)}")
+    # RuntimeError: a user without a home
+    except (OSError, RuntimeError, HermtkError) as problem:
+        return _go_without(
+            f"the kernels could not be built and kept: {problem}", "XDG_CACHE_HOME names another folder."
+        )
     loaded = True
     return kernels
 
 
-def _go_without(reason: str) -> None:
-    warnings.warn(
-        f"hermtk's compiled kernels are not used: {reason}. The models give the same, slower; "
-        f"{VARIABLE}=torch silences this.",
-        RuntimeWarning,
-        stacklevel=3,
-    )
+def _go_without(reason: str, cure: str = "") -> None:
+    text = f"{reason}: models give the same, several times slower. {cure} {VARIABLE}=torch silences this."
+    warnings.warn(" ".join(text.split()), RuntimeWarning, stacklevel=3)
+
+
+def _brief(problem: subprocess.SubprocessError) -> str:
+    """The first error of a compiler, or what else went wrong."""
+    if isinstance(problem, subprocess.TimeoutExpired):
+        return f"the compiler took more than {problem.timeout:.0f} s"
+    said = problem.stderr if isinstance(problem, subprocess.CalledProcessError) else None
+    lines = (said or str(problem)).strip().splitlines()
+    return next((line for line in lines if "error" in line), lines[0])[:300]
 
 
 def cache_folder() -> Path:
@@ -84,17 +93,22 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "hermtk"
 
 
-def _built(program: str) -> Path:
+def _kernels(program: str) -> ctypes.CDLL:
+    """Those in the cache, or new ones where none can be used."""
     path = cache_folder() / f"kernels-{_digest(program)}.so"
     if path.exists():
-        return path
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError:
+            _log.info("%s is damaged", path)
+    _log.info("building the kernels once for this machine (about 15 s)")
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside:
         try:
             _build(program, beside, "-fopenmp")
         except subprocess.CalledProcessError:
             _build(program, beside)  # a compiler without OpenMP: one thread
-    return path
+    return ctypes.CDLL(str(path))
 
 
 def _build(program: str, path: Path, *more: str) -> None:

@@ -5,8 +5,8 @@
 
 k runs over the edges of the union, sorted by relation r(k); c over channels, which never mix. The list of terms
 (``Couplings``) makes it SchNet's filter, PaiNN's message, or the channel-wise tensor product of NequIP and UNiTE. On CPU a
-compiled kernel does it without ever writing an array of the size edges x channels; elsewhere torch does. Twice
-differentiable in all of x, phi, rho, W and Y.
+compiled kernel does it without ever writing an array of the size edges x channels; elsewhere torch does. Differentiable in
+all of x, phi, rho, W and Y, by the kernel twice, by torch (``HERMTK_KERNELS=torch``) to any order.
 """
 
 from dataclasses import dataclass
@@ -89,21 +89,19 @@ def convolve_by_torch(
     sent = features.index_select(0, routes.atom)
     functions = angular.index_select(0, routes.edge)
     parts: list[list[Tensor]] = [[] for _ in range(couplings.outputs)]
-    for terms, w in zip(couplings.by_path, paths, strict=True):
-        w = w.unsqueeze(1)  # (K, 1, C)
+    for terms, path in zip(couplings.by_path, paths, strict=True):
+        w = path.unsqueeze(1)  # (K, 1, C)
         y = functions[:, terms.angs]  # (K, angs)
         if terms.scaling is not None:
             factor = (terms.scaling * y).unsqueeze(2) * w
             message = factor if terms.only_filter else sent[:, terms.ins] * factor
         else:
             dense = torch.tensor(terms.dense, dtype=y.dtype, device=y.device)
-            mixed = (y @ dense.flatten(1)).unflatten(1, dense.shape[1:])  # (K, ins, outs)
-            if terms.only_filter:
-                message = mixed.transpose(1, 2) * w
-            else:
-                message = torch.bmm(mixed.transpose(1, 2), sent[:, terms.ins]) * w  # (K, outs, C)
+            mixed = (y @ dense.flatten(1)).unflatten(1, dense.shape[1:]).transpose(1, 2)  # (K, outs, ins)
+            reached = mixed if terms.only_filter else torch.bmm(mixed, sent[:, terms.ins])  # (K, outs, C)
+            message = reached * w
         for place, out in enumerate(terms.outs):
             parts[out].append(message[:, place])
-    zero = torch.zeros_like(sent[:, 0])
+    zero = torch.zeros_like(paths[0])
     messages = torch.stack([sum(some[1:], some[0]) if some else zero for some in parts], dim=1)
     return segment_sum(messages, routes.row, routes.rows)

@@ -82,7 +82,9 @@ class Couplings:
         object.__setattr__(self, "text", ";".join([sizes, *terms]))
         for e in self.entries:
             if not (-1 <= e.inp < self.inputs and 0 <= e.ang < self.angulars and 0 <= e.out < self.outputs):
-                raise ValueError(f"{e}: there are {self.inputs} inputs, {self.angulars} angulars, {self.outputs} outputs")
+                raise ValueError(
+                    f"{e}: there are {self.inputs} inputs, {self.angulars} angulars, {self.outputs} outputs"
+                )
         found = {e.path for e in self.entries}
         if not found or found != set(range(len(found))):
             raise ValueError(f"the paths of the entries are {sorted(found)}, not 0, 1, 2 ...")
@@ -97,7 +99,9 @@ class Couplings:
         entries = [e for e in self.entries if e.path == path]
         ins, angs, outs = (sorted({getattr(e, name) for e in entries}) for name in ("inp", "ang", "out"))
         if -1 in ins and len(ins) > 1:
-            raise ValueError(f"path {path} sends its filter alone (input -1) and with inputs {ins[1:]}: make it two")
+            raise ValueError(
+                f"path {path} sends its filter alone (input -1) and with inputs {ins[1:]}: make it two"
+            )
         dense = [[[0.0] * len(outs) for _ in ins] for _ in angs]
         for e in entries:
             dense[angs.index(e.ang)][ins.index(e.inp)][outs.index(e.out)] += float(e.coefficient)

@@ -164,7 +164,7 @@ def _outer_backward(ctx, gw):
 
 
 def _affine_save(ctx, inputs, output) -> None:
-    x, weight, bias, relation, ends = inputs
+    x, weight, _, relation, ends = inputs
     ctx.save_for_backward(x, weight, relation, ends)
 
 

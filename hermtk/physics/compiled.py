@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hermtk.graph.graph import Graph, edge_vectors
 from hermtk.kernels.library import compiler_missing, library
+from hermtk.models.looped import Looped
 from hermtk.models.potential import Potential
 from hermtk.physics.derivatives import Prediction, energy_and_slopes, predict, prediction
 from hermtk.relations.union import UnionGraph
@@ -27,6 +28,13 @@ def make_kernel(potential: Potential, differentiate: bool, training: bool) -> Ke
         return (energies if training else energies.detach()), slopes
 
     return kernel
+
+
+def not_compiled(potential: Potential) -> str:
+    """Why a potential runs as it is; empty where it can be compiled."""
+    if any(isinstance(module, Looped) and module.relations > 1 for module in potential.modules()):
+        return "a subnet that knows nothing of relations runs once for each, in numbers that a compiled graph cannot hold"
+    return compiler_missing()
 
 
 def compiled(kernel: Kernel, note: Callable[[str], None], *, training: bool) -> Kernel:
@@ -56,8 +64,8 @@ class CompiledPotential:
     def __init__(self, potential: Potential, note: Callable[[str], None]) -> None:
         """``potential``: its weights must not want gradients; ``note``: told in one line if compiling fails."""
         self.potential = potential
-        if missing := compiler_missing():
-            note(f"{missing}; it goes on without compiling")
+        if reason := not_compiled(potential):
+            note(f"{reason}; it goes on without compiling")
             self._kernel = None
         else:
             self._kernel = compiled(make_kernel(potential, True, False), note, training=False)
@@ -77,10 +85,14 @@ def _try(
 ) -> tuple[Kernel, str]:
     """The compiled kernel, or the plain one and why."""
     import torch._dynamo
+    import torch.fx.experimental._config
 
     library()
     # off by default in torch: lets autograd.grad stand inside the compiled graph
     torch._dynamo.config.trace_autograd_ops = True
+    if union.shares is not None:
+        # parts of a mixed model have equal sizes now and then: torch would take it for a rule and compile again
+        torch.fx.experimental._config.use_duck_shape = False
     fast: Kernel = torch.compile(kernel, fullgraph=True, dynamic=True)
     try:
         found = _values(fast, graph, union, vectors, training)
