@@ -18,11 +18,12 @@ from hermtk.errors import RunError
 from hermtk.files import write_text
 from hermtk.kernels.library import compiler_missing
 from hermtk.models.build import build_model
-from hermtk.models.files import save_model
+from hermtk.models.files import model_needs, save_model
+from hermtk.models.layers import any_type_blind, override_options
 from hermtk.models.potential import Potential
 from hermtk.physics.derivatives import Prediction, predict
 from hermtk.training.batches import Batch, Batches, join
-from hermtk.training.checkpoint import Progress
+from hermtk.training.checkpoint import Progress, check_checkpoint
 from hermtk.training.config import RunConfig, dump_config, make_config, read_config
 from hermtk.training.loop import Listener, Trainer
 from hermtk.training.loss import Loss
@@ -100,10 +101,14 @@ def resume_run(folder: Path, listener: Listener) -> Run:
     """Make a run again from its folder and go to its last checkpoint.
 
     Raises:
-        RunError: no run there, no checkpoint yet, or the data have changed since.
+        RunError: no run there, no checkpoint yet, a plugin is missing, or the data have changed since.
+
+    Warns:
+        PluginChanged: a plugin is not the one that wrote the checkpoint.
     """
     if not (folder / "config.yaml").is_file():
         raise RunError(f"{folder} holds no run (there is no config.yaml in it)")
+    check_checkpoint(folder / "checkpoint.pt")
     config = make_config(read_config(folder / "config.yaml"))
     data = prepare_run(config)
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -127,7 +132,8 @@ def resolved(config: RunConfig, data: Prepared) -> RunConfig:
         steps = config.training.epochs * math.ceil(len(data.items) / config.training.batch_size)
     compiled = config.training.compile
     if compiled is None:
-        compiled = steps >= _COMPILE_PAYS and not compiler_missing()
+        possible = not (any_type_blind(config.model) or compiler_missing())
+        compiled = steps >= _COMPILE_PAYS and possible
     training = config.training.model_copy(
         update={"loss": loss, "compile": compiled, "steps": steps, "epochs": None}
     )
@@ -150,6 +156,7 @@ def build_options(config: RunConfig) -> Any:
     return model.model_copy(
         update={
             "subnet_options": registry.checked_options("subnet", model.subnet, model.subnet_options),
+            "override_options": override_options(model),
             "relation_options": registry.checked_options(
                 "relation", chosen.relation, {**chosen.options, **model.relation_options}
             ),
@@ -179,13 +186,15 @@ def _assemble(config: RunConfig, folder: Path, data: Prepared, listener: Listene
         note=listener.note,
     )
 
+    chunk = 1 if potential.network.readout.whole else _CHUNK
+
     def evaluate(batch: Batch) -> Prediction:
         return predict(potential, batch.graph, batch.union, stress=stress)
 
     trainer = Trainer(
         potential,
         Batches(potential, data.items, training.batch_size, config.seed),
-        Batches(potential, data.validation_items, _CHUNK, config.seed),
+        Batches(potential, data.validation_items, chunk, config.seed),
         step,
         evaluate,
         Loss(training.loss, training.loss.stress or 0.0),
@@ -193,6 +202,7 @@ def _assemble(config: RunConfig, folder: Path, data: Prepared, listener: Listene
         folder,
         lambda progress: None,
         listener,
+        model_needs(config.model),
     )
     run = Run(folder, config, data, potential, trainer, _facts(config, data, potential))
     trainer.keep = run.keep
