@@ -1,6 +1,5 @@
 """All laws on one subject, as rows that can be printed, stored or counted."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ class Row:
         seconds: how long it took.
         case: the worst case, or the first that broke.
         message: why it broke, empty where it holds.
+        matter: the structures of the case that broke.
+        tried: whether the law says anything about this subject.
     """
 
     law: str
@@ -31,6 +32,8 @@ class Row:
     seconds: float
     case: str
     message: str = ""
+    matter: str = ""
+    tried: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,18 @@ def _row(law: Law, subject: Subject) -> Row:
     try:
         found = law(subject)
     except LawBroken as broken:
-        violation = broken.violation if broken.violation is not None else math.nan
-        taken = time.perf_counter() - start
         return Row(
-            law.name, str(subject), False, violation, broken.tolerance, taken, broken.case, str(broken)
+            law.name,
+            str(subject),
+            passed=False,
+            violation=broken.violation,
+            tolerance=broken.tolerance,
+            seconds=time.perf_counter() - start,
+            case=broken.case,
+            message=str(broken),
+            matter=broken.matter,
         )
     taken = time.perf_counter() - start
-    return Row(law.name, str(subject), True, found.violation, found.tolerance, taken, found.case)
+    return Row(
+        law.name, str(subject), True, found.violation, found.tolerance, taken, found.case, tried=found.tried
+    )

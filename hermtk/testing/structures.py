@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from ase import Atoms
 from ase.build import bulk
 from jaxtyping import Float, Int
 
@@ -108,6 +109,17 @@ def strained(structure: Structure, strain: Float[Array, "3 3"]) -> Structure:
 def reordered(structure: Structure, order: Int[Array, " atoms"]) -> Structure:
     """The same atoms in another order."""
     return replace(structure, numbers=structure.numbers[order], positions=structure.positions[order])
+
+
+def described(structure: Structure) -> str:
+    """Atoms, elements and cell in a few words: ``CHO (3 atoms, no cell)``."""
+    atoms = f"{len(structure)} atom" + ("" if len(structure) == 1 else "s")
+    formula = Atoms(structure.numbers).get_chemical_formula() or "nothing"
+    if not structure.pbc.any():
+        return f"{formula} ({atoms}, no cell)"
+    lengths = " x ".join(f"{size:.2f}" for size in np.linalg.norm(structure.cell, axis=1))
+    hand = ", left-handed" if np.linalg.det(structure.cell) < 0 else ""
+    return f"{formula} ({atoms}, cell {lengths} Å, periodic in {structure.pbc.sum()} directions{hand})"
 
 
 def rotations() -> list[tuple[str, Array]]:

@@ -12,6 +12,7 @@ from hermtk.data.structure import Structure
 from hermtk.errors import HermtkError
 from hermtk.graph.build import build_graph
 from hermtk.graph.graph import Graph
+from hermtk.models.layers import make_layer
 from hermtk.models.looped import Looped
 from hermtk.models.network import Network
 from hermtk.models.potential import Potential
@@ -19,7 +20,7 @@ from hermtk.models.variants import VARIANTS, variant
 from hermtk.physics.derivatives import Prediction, predict
 from hermtk.readouts.base import Readout
 from hermtk.relations.base import Relation, RelationTable
-from hermtk.subnets.base import Subnet
+from hermtk.subnets.base import Subnet, TypeBlindSubnet
 
 CUTOFF = 4.0
 _N_BASIS = 7
@@ -47,18 +48,20 @@ class Subject:
         readout: the readout's class; the registry's ``energy`` if not given.
         channels: width of the features.
         layers: how many of them.
-        looped: one module per relation, for a subnet that knows nothing of types.
+        dtype: precision in which laws are tried; those that only double precision can show are left out in single.
+        looped: one module per relation, as it always is for a subnet that knows nothing of types.
         envelope, basis: names as in a model's configuration.
         network, potential, build, predict: the pieces around the subnet, for trying others.
     """
 
-    subnet: str | type[Subnet]
+    subnet: str | type[Subnet] | type[TypeBlindSubnet]
     variant: str = "homogeneous"
     options: Mapping[str, Any] = field(default_factory=dict)
     relation: Relation | None = None
     readout: type[Readout] | None = None
     channels: int = 8
     layers: int = 2
+    dtype: torch.dtype = torch.float64
     looped: bool = False
     envelope: str = "polynomial"
     basis: str = "bessel"
@@ -70,12 +73,14 @@ class Subject:
     def __str__(self) -> str:
         name = self.subnet if isinstance(self.subnet, str) else self.subnet.__name__
         scheme = self.variant if self.relation is None else type(self.relation).__name__
-        return f"{name}-{scheme}" + ("-looped" if self.looped else "")
+        single = "" if self.dtype == torch.float64 else f"-{str(self.dtype).removeprefix('torch.')}"
+        return f"{name}-{scheme}" + ("-looped" if self.looped else "") + single
 
-    def make(
-        self, elements: Sequence[int], *, dtype: torch.dtype = torch.float64, seed: int = 0
-    ) -> Potential:
-        """A potential for some elements (atomic numbers); no two of its weights are alike, in no relation."""
+    def make(self, elements: Sequence[int], *, dtype: torch.dtype | None = None, seed: int = 0) -> Potential:
+        """A potential for some elements (atomic numbers); no two of its weights are alike, in no relation.
+
+        Weights are drawn in float64 and then cast, so that they are the same in every precision.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             table = self.table(elements)
@@ -95,7 +100,7 @@ class Subject:
             reference = dict(zip(elements, torch.randn(len(elements)).tolist(), strict=True))
             potential = self.potential(network, reference, 1.7).to(torch.float64)
             _disturb(potential)
-        return potential.to(dtype).eval()
+        return potential.to(dtype or self.dtype).eval()
 
     def table(self, elements: Sequence[int]) -> RelationTable:
         """The relation scheme for some elements."""
@@ -113,10 +118,11 @@ class Subject:
 
     def single(self, relations: int) -> Subnet:
         """One module of the subnet's own class, with fresh weights."""
-        if isinstance(self.subnet, str):
-            options = registry.checked_options("subnet", self.subnet, dict(self.options))
-            return registry.find("subnet", self.subnet)(self.channels, relations, _N_BASIS + 1, **options)
-        return self.subnet(self.channels, relations, _N_BASIS + 1, **self.options)
+        subnet, options = self.subnet, self.options
+        if isinstance(subnet, str):
+            options = registry.checked_options("subnet", subnet, dict(options))
+            subnet = registry.find("subnet", subnet)
+        return make_layer(subnet, self.channels, relations, _N_BASIS + 1, options)
 
     def graph(self, structures: Structure | Sequence[Structure]) -> Graph:
         """The batch of structures, in float64."""
@@ -135,19 +141,23 @@ class Subject:
         return Result(found.energy, found.energies, found.forces, found.stress)
 
 
-def subjects(subnet: str | type[Subnet], **options: Any) -> list[Subject]:
+def subjects(subnet: str | type[Subnet] | type[TypeBlindSubnet], **options: Any) -> list[Subject]:
     """A subnet under every variant."""
     return [Subject(subnet, name, options) for name in VARIANTS]
 
 
-def every_subject() -> list[Subject]:
-    """Every subnet that is installed, ours and plugins', under every variant; and every relation scheme that no variant names.
+def every_subject(distribution: str | None = None) -> list[Subject]:
+    """Every subnet of a distribution, or of all, under every variant; and every relation scheme that no variant names.
 
     Schemes with an option that has no default are left out: give them as ``relation``.
     """
+
+    def own(kind: str) -> list[str]:
+        return [name for name, e in registry.entries(kind).items() if distribution in (None, e.distribution)]
+
     named = {chosen.relation for chosen in VARIANTS.values()}
-    schemes = [name for name in registry.entries("relation") if name not in named and _needs_no_option(name)]
-    found = [subject for name in registry.entries("subnet") for subject in subjects(name)]
+    schemes = [name for name in own("relation") if name not in named and _needs_no_option(name)]
+    found = [subject for name in own("subnet") for subject in subjects(name)]
     return found + [Subject("painn", scheme) for scheme in schemes]
 
 

@@ -129,3 +129,27 @@ def first_volume(potential: Potential, graph: Graph, *arguments, **options) -> P
         return found
     volume = torch.linalg.det(graph.cell).abs().reshape(-1, 1, 1)
     return replace(found, stress=found.stress * volume / volume.max().clamp(min=1e-9))
+
+
+class IndexInTheBatch(Potential):
+    """An element's number among those of the batch, not in the model's list."""
+
+    def forward(self, numbers: Tensor, *arguments, **options) -> Tensor:
+        energies = super().forward(numbers, *arguments, **options)
+        _, place = torch.unique(numbers, return_inverse=True)
+        return energies * (1 + 0.1 * place[: len(energies)])
+
+
+def swirl(potential: Potential, graph: Graph, *arguments, **options) -> Prediction:
+    """Forces that are no slope of any energy: a field that turns about the z axis."""
+    found = predict(potential, graph, *arguments, **options)
+    if found.forces is None:
+        return found
+    turned = torch.linalg.cross(found.forces, torch.tensor([[0.0, 0.0, 0.01]]).to(found.forces), dim=1)
+    return replace(found, forces=found.forces + turned)
+
+
+def sum_in_single(potential: Potential, graph: Graph, *arguments, **options) -> Prediction:
+    """Energies summed in the network's precision."""
+    found = predict(potential, graph, *arguments, **options)
+    return replace(found, energy=found.energy.to(potential.dtype))

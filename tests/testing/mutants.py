@@ -1,6 +1,7 @@
 """A small sound subnet, and ones that are wrong in a single place: each shows that a law can be broken."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hermtk.nn.radial import bessel
@@ -277,3 +278,232 @@ class OtherWhenCompiled(Sound):
 
     def mix(self, x: Tensor, edges: Edges) -> Tensor:
         return super().mix(x * (1 + 1e-6) if torch.compiler.is_compiling() else x, edges)
+
+
+class LastMessageOnly(Sound):
+    """Rows are written into their slot, not added: the last one stays."""
+
+    def collect(self, rows: Tensor, edges: Edges) -> Tensor:
+        empty = rows.new_zeros(edges.union.center_atom.shape[0], *rows.shape[1:])
+        return empty.index_copy(0, edges.union.center, rows)
+
+
+class CountsPlaces(Sound):
+    """An edge's place in the list counts."""
+
+    def messages(self, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
+        a, b = super().messages(s, v, edges)
+        place = torch.arange(a.shape[0], dtype=a.dtype, device=a.device) % 2
+        return a * (1 + 0.1 * place.unsqueeze(-1)), b
+
+
+class LargestMessage(Sound):
+    """The largest message in place of the sum: the choice changes with a jump."""
+
+    def collect(self, rows: Tensor, edges: Edges) -> Tensor:
+        slots = edges.union.center_atom.shape[0]
+        index = edges.union.center.reshape(-1, *[1] * (rows.ndim - 1)).expand_as(rows)
+        lowest = rows.new_zeros(slots, *rows.shape[1:])
+        return lowest.scatter_reduce(0, index, rows, "amax", include_self=False)
+
+
+class CountsEdges(Sound):
+    """Divided by the number of edges in the batch."""
+
+    def collect(self, rows: Tensor, edges: Edges) -> Tensor:
+        return super().collect(rows, edges) / max(rows.shape[0], 1)
+
+
+class RootOfTheWeight(Sound):
+    """The envelope's square root fades with a kink."""
+
+    def weights(self, edges: Edges) -> Tensor:
+        weight = edges.weight.clamp(min=1e-30).sqrt().unsqueeze(-1)
+        return self.filter(bessel(edges.distances, 4.0, self.n_radial), edges.union.edges) * weight
+
+
+class WeightDividedOut(Sound):
+    """The edge's features without their weight: zero over zero at the cut-off."""
+
+    def weights(self, edges: Edges) -> Tensor:
+        return self.filter(edges.radial / edges.weight.unsqueeze(-1), edges.union.edges)
+
+
+class UpdateWithoutPresence(Sound):
+    """The centre's own state changes as soon as there is an edge."""
+
+    def forward(self, features: Features, edges: Edges) -> Features:
+        ds, dv = super().forward(features, edges)
+        return ds + 0.1 * features[0].index_select(0, edges.union.center_atom), dv
+
+
+class ChangesFeaturesInPlace(Sound):
+    """What comes in is scaled where it stands."""
+
+    def forward(self, features: Features, edges: Edges) -> Features:
+        return super().forward((features[0].mul_(1.1), features[1]), edges)
+
+
+class ChangesEdgesInPlace(Sound):
+    """The next layer finds other radial features."""
+
+    def forward(self, features: Features, edges: Edges) -> Features:
+        edges.geometry.radial.mul_(0.9)
+        return super().forward(features, edges)
+
+
+class Remembers(Sound):
+    """The last call's mean goes into the next."""
+
+    def __init__(self, channels: int, relations: int, n_radial: int) -> None:
+        super().__init__(channels, relations, n_radial)
+        self.last: Tensor | None = None
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        mixed = super().mix(x if self.last is None else x + 0.01 * x * self.last, edges)
+        self.last = mixed.detach().sum()
+        return mixed
+
+
+class ScalesToFirstCall(Sound):
+    """Divides by the size of the messages of the first call: what comes later depends on it."""
+
+    def __init__(self, channels: int, relations: int, n_radial: int) -> None:
+        super().__init__(channels, relations, n_radial)
+        self.size: Tensor | None = None
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        if self.size is None and x.numel():
+            self.size = 1 + x.detach().abs().mean()
+        return super().mix(x if self.size is None else x / self.size, edges)
+
+
+class Dropout(Sound):
+    """Channels left out at random in training."""
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        return super().mix(F.dropout(x, 0.1, training=self.training), edges)
+
+
+class DropoutAlways(Sound):
+    """The same in evaluation too."""
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        return super().mix(F.dropout(x, 0.1), edges)
+
+
+class UnitVectors(Sound):
+    """Vectors over their lengths: not a number where they vanish."""
+
+    def turn(self, dv: Tensor) -> Tensor:
+        return dv / torch.linalg.vector_norm(dv, dim=1, keepdim=True)
+
+
+class LooseTensor(Sound):
+    """A tensor that is no buffer: it stays on its device."""
+
+    def __init__(self, channels: int, relations: int, n_radial: int) -> None:
+        super().__init__(channels, relations, n_radial)
+        self.factor = torch.linspace(0.9, 1.1, 2 * channels)
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        return super().mix(x * self.factor, edges)
+
+
+class DoubleInside(Sound):
+    """A tensor of doubles, whatever the model's precision."""
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        factor = torch.linspace(0.9, 1.1, x.shape[-1], dtype=torch.float64, device=x.device)
+        return super().mix(x * factor, edges)
+
+
+class BranchesOnData(Sound):
+    """Another way where messages are large."""
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        return super().mix(torch.tanh(x) if x.numel() and x.abs().max() > 100 else x, edges)
+
+
+class SqueezedEdge(Sound):
+    """``.squeeze()`` without a dimension: eats the only edge."""
+
+    def messages(self, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
+        a, b = super().messages(s, v, edges)
+        return a * edges.distances.unsqueeze(-1).squeeze().unsqueeze(1), b
+
+
+class Untyped(Sound):
+    """One filter and one update for all relations."""
+
+    def __init__(self, channels: int, relations: int, n_radial: int) -> None:
+        super().__init__(channels, relations, n_radial)
+        self.source = nn.Linear(channels, channels)
+        self.filter = nn.Linear(n_radial, 2 * channels, bias=False)
+        self.update = nn.Linear(2 * channels, channels, bias=False)
+
+    def messages(self, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
+        union = edges.union
+        sent = torch.tanh(self.source(s[union.source_atom]))[union.neighbor]
+        a, b = (self.filter(edges.radial) * sent.repeat(1, 2)).chunk(2, dim=-1)
+        return a, (edges.directions.unsqueeze(-1) + v[union.neighbor_atom]) * b.unsqueeze(1)
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        return self.update(x)
+
+
+class FirstRelationOnly(Sound):
+    """All relations use the weights of the first, and each has some that nobody uses."""
+
+    def weights(self, edges: Edges) -> Tensor:
+        return edges.radial @ self.filter.weight[0]
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        return x @ self.update.weight[0]
+
+    def messages(self, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
+        first = self.source.weight[0], self.source.bias
+        assert first[1] is not None
+        sent = torch.tanh(s[edges.union.neighbor_atom] @ first[0] + first[1][0])
+        a, b = (self.weights(edges) * sent.repeat(1, 2)).chunk(2, dim=-1)
+        return a, (edges.directions.unsqueeze(-1) + v[edges.union.neighbor_atom]) * b.unsqueeze(1)
+
+
+class IdleWeight(Sound):
+    """A weight that nothing depends on."""
+
+    def __init__(self, channels: int, relations: int, n_radial: int) -> None:
+        super().__init__(channels, relations, n_radial)
+        self.idle = TypedLinear(relations, channels, channels, bias=False)
+
+
+class DetachedWeight(Sound):
+    """A weight that is used and never learns."""
+
+    def mix(self, x: Tensor, edges: Edges) -> Tensor:
+        return typed_product(x, self.update.weight.detach(), edges.union.centers)
+
+
+class Quadrupoles(Sound):
+    """Sound, with tensors of order 2 made of the edges' spherical harmonics."""
+
+    @property
+    def l_max(self) -> int:
+        return 2
+
+    def forward(self, features: Features, edges: Edges) -> Features:
+        ds, dv = super().forward(features, edges)
+        dt = self.collect((self.harmonics(edges) * edges.weight.unsqueeze(-1)).unsqueeze(-1), edges)
+        dt = dt * ds
+        read = features[2].index_select(0, edges.union.center_atom)
+        return ds + norm_over_components(read + dt).unsqueeze(1) * edges.presence.reshape(-1, 1, 1), dv, dt
+
+    def harmonics(self, edges: Edges) -> Tensor:
+        return edges.angular[:, 4:9]
+
+
+class QuadrupolesInAnotherOrder(Quadrupoles):
+    """Components of order 2 in an order of their own."""
+
+    def harmonics(self, edges: Edges) -> Tensor:
+        return super().harmonics(edges).roll(1, dims=1)

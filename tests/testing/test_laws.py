@@ -1,4 +1,4 @@
-"""Every installed subnet under every variant keeps every law: a new file is tested by being there."""
+"""Every subnet of ours under every variant keeps every law: a new file is tested by being there."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from hermtk.testing import Law, Subject, every_subject, laws
 from hermtk.testing.parametrize import parametrize_laws
 
 
-@parametrize_laws(every_subject())
+@parametrize_laws(every_subject("hermtk"))
 def test_a_subnet_keeps_the_law(law: Law, subject: Subject):
     law(subject)
 
@@ -25,6 +25,6 @@ def test_unordered_pairs_gaussians_and_no_projection_keep_the_law(law: Law, subj
 
 
 @pytest.mark.slow
-@parametrize_laws(every_subject(), [law for law in laws() if law.slow])
+@parametrize_laws(every_subject("hermtk"), [law for law in laws() if law.slow])
 def test_a_subnet_keeps_the_slow_law(law: Law, subject: Subject):
     law(subject)

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import torch
 
-from hermtk.graph.graph import Graph
+from hermtk.graph.graph import Graph, edge_vectors
 from hermtk.testing import structures
 from hermtk.testing.law import Case, law
 from hermtk.testing.measure import apart
@@ -19,7 +19,7 @@ _EXACT = 1e-10
 def does_not_know_its_batch_mates(subject: Subject) -> Iterator[Case]:
     """The first of a batch is the same whatever elements stand in the others."""
     potential = subject.make(ORGANIC)
-    for numbers in ((1, 1), (6, 1), (6, 8, 1, 1, 6, 1)):
+    for numbers in ((1, 1), (6, 1), (8, 6), (6, 8, 1, 1, 6, 1)):
         first = structures.molecule(numbers)
         alone = subject.result(potential, first)
         for mates in ((1, 1), (8, 8, 6), (6, 8, 1, 1, 8, 6, 6)):
@@ -71,17 +71,40 @@ def training_mode_changes_nothing(subject: Subject) -> Iterator[Case]:
 
 @law
 def gives_the_same_twice(subject: Subject) -> Iterator[Case]:
-    """The same graph gives the same bits, and is not changed by being used."""
+    """The same graph gives the same bits, whatever came before, and neither it nor the weights are changed by use."""
     potential = subject.make(ORGANIC)
     graph = subject.graph([structures.molecule(), structures.crystal()])
     kept = [getattr(graph, entry.name).clone() for entry in fields(Graph)]
     weights = {name: value.clone() for name, value in potential.state_dict().items()}
     first, second = subject.result(potential, graph), subject.result(potential, graph)
     yield Case("once and again", float(not _equal(first, second)), 0.5)
+    experienced = subject.make(ORGANIC)
+    subject.result(experienced, structures.crystal((1, 8)))
+    third = subject.result(experienced, graph)
+    yield Case("as the first and after another structure", float(not _equal(first, third)), 0.5)
     changed = [not torch.equal(getattr(graph, e.name), k) for e, k in zip(fields(Graph), kept, strict=True)]
     yield Case("the graph before and after", float(any(changed)), 0.5)
     moved = [not torch.equal(value, weights[name]) for name, value in potential.state_dict().items()]
     yield Case("the weights before and after", float(any(moved)), 0.5)
+
+
+@law
+def leaves_its_inputs_as_they_are(subject: Subject) -> Iterator[Case]:
+    """A layer changes neither features nor edges in place: all relations read the same, and so does the sum of their changes."""
+    potential = subject.make(ORGANIC)
+    network, graph = potential.network, subject.graph(structures.molecule())
+    union = potential.relate(graph.numbers, graph.center, graph.neighbor)
+    edges = network.edges(edge_vectors(graph).to(potential.dtype), union)
+    features = network.start(potential.element_index(graph.numbers))
+    with torch.no_grad():
+        for depth, layer in enumerate(network.layers, start=1):
+            given = [*features, *vars(edges.geometry).values(), edges.presence]
+            kept = [value.clone() for value in given]
+            layer(features, edges)
+            changed = [not torch.equal(now, then) for now, then in zip(given, kept, strict=True)]
+            yield Case(f"layer {depth}: features", float(any(changed[: len(features)])), 0.5)
+            yield Case(f"layer {depth}: edges", float(any(changed[len(features) :])), 0.5)
+            features = network.step(layer, features, edges, graph.n_atoms)
 
 
 def _equal(first: Result, second: Result) -> bool:

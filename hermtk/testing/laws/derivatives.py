@@ -1,5 +1,7 @@
 """Forces and stress are slopes of the energy, and can be trained on."""
 
+import math
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +12,7 @@ from hermtk.data.structure import Structure
 from hermtk.graph.graph import Graph, edge_vectors
 from hermtk.models.potential import Potential
 from hermtk.testing import structures
-from hermtk.testing.law import Case, law
+from hermtk.testing.law import Case, law, law_of_doubles
 from hermtk.testing.measure import apart
 from hermtk.testing.structures import ORGANIC
 from hermtk.testing.subject import Subject
@@ -20,9 +22,11 @@ _STEP = 1e-3
 _STENCIL = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
 _SLOPE = 1e-6
 _GROUPS = 8
+# a weight whose gradient is a smaller share of the largest has no effect
+_LEAST = 1e-12
 
 
-@law
+@law_of_doubles
 def forces_are_the_slope_of_the_energy(subject: Subject) -> Iterator[Case]:
     """-dE/dx by differences, every component of every atom."""
     potential = subject.make(ORGANIC)
@@ -39,7 +43,7 @@ def forces_are_the_slope_of_the_energy(subject: Subject) -> Iterator[Case]:
         yield Case(name, apart(forces, -slope.reshape(-1, 3)), _SLOPE)
 
 
-@law
+@law_of_doubles
 def stress_is_the_slope_along_strain(subject: Subject) -> Iterator[Case]:
     """dE/d(strain)/V by differences, all nine components; positive under tension."""
     potential = subject.make(ORGANIC)
@@ -55,7 +59,7 @@ def stress_is_the_slope_along_strain(subject: Subject) -> Iterator[Case]:
         yield Case(name, apart(stress, 0.5 * (expected + expected.T)), _SLOPE)
 
 
-@law
+@law_of_doubles
 def slopes_can_be_differentiated_again(subject: Subject) -> Iterator[Case]:
     """d2E/d(edge vector)2 by autograd, against differences of dE/d(edge vector), along random directions."""
     potential = subject.make(ORGANIC)
@@ -80,7 +84,7 @@ def slopes_can_be_differentiated_again(subject: Subject) -> Iterator[Case]:
         yield Case(f"three atoms, direction {trial + 1}", apart(second, torch.as_tensor(measured)), _SLOPE)
 
 
-@law
+@law_of_doubles
 def the_force_loss_moves_every_weight_rightly(subject: Subject) -> Iterator[Case]:
     """d(sum |F - F0|^2 + ...)/d(weight) by autograd, against differences along random directions of some weights at a time."""
     potential = subject.make(ORGANIC)
@@ -100,6 +104,24 @@ def the_force_loss_moves_every_weight_rightly(subject: Subject) -> Iterator[Case
         )
         measured = _slope_along(subject, potential, graph, along)
         yield Case(f"the weights {', '.join(chosen)}", abs(measured - expected) / size, 10 * _SLOPE)
+
+
+@law
+def every_weight_has_an_effect(subject: Subject) -> Iterator[Case]:
+    """A loss on energy and forces has a gradient for every weight, in one layer at least (the last reads out scalars only)."""
+    potential = subject.make(ORGANIC)
+    graph = subject.graph([structures.molecule((6, 8, 1, 1, 6, 8, 6)), structures.crystal()])
+    weights = dict(potential.named_parameters())
+    loss = force_loss(subject, potential, graph)
+    gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
+    effects: dict[str, float] = {}
+    for name, gradient in zip(weights, gradients, strict=True):
+        kind = re.sub(r"\blayers\.\d+\.", "layers.*.", name)
+        effects[kind] = max(effects.get(kind, 0.0), float(gradient.abs().max()))
+    largest = max(effects.values())
+    for kind, effect in effects.items():
+        share = effect / largest if largest else 0.0
+        yield Case(f"the weight {kind}", _LEAST / share if share else math.inf, 1.0)
 
 
 def _slope_along(subject: Subject, potential: Potential, graph: Graph, along: dict[str, Tensor]) -> float:

@@ -10,7 +10,7 @@ from hermtk.data.structure import Structure
 from hermtk.errors import UnknownElement
 from hermtk.graph.graph import edge_vectors
 from hermtk.testing import structures
-from hermtk.testing.law import Case, law
+from hermtk.testing.law import Case, law, law_of_doubles
 from hermtk.testing.laws.derivatives import force_loss
 from hermtk.testing.measure import apart
 from hermtk.testing.structures import ORGANIC
@@ -35,7 +35,9 @@ def a_lone_atom_has_an_energy_and_no_force(subject: Subject) -> Iterator[Case]:
     potential = subject.make(ORGANIC)
     graph = subject.graph(structures.lone(6))
     union = potential.relate(graph.numbers, graph.center, graph.neighbor)
-    share = potential.network(potential.element_index(graph.numbers), edge_vectors(graph), union, 1)
+    share = potential.network(
+        potential.element_index(graph.numbers), edge_vectors(graph).to(potential.dtype), union, 1
+    )
     yield Case("the share of one atom: shape", float(share.shape != (1,)), 0.5)
     for number in ORGANIC:
         here = subject.result(potential, structures.lone(number))
@@ -81,7 +83,7 @@ def elements_may_be_absent(subject: Subject) -> Iterator[Case]:
         yield Case("gold is refused", 1.0, 0.5)
 
 
-@law
+@law_of_doubles
 def symmetric_places_are_harmless(subject: Subject) -> Iterator[Case]:
     """Where vectors cancel (a perfect crystal, the middle of three) forces vanish, and grow in proportion to a displacement.
 

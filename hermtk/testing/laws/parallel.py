@@ -1,6 +1,7 @@
 """A domain of a larger system knows its neighbours only as ghosts: copies whose features come from elsewhere."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ class Halves(NamedTuple):
 @law
 def halves_with_ghosts_equal_the_whole(subject: Subject) -> Iterator[Case]:
     """A crystal cut in two, every outside or periodic neighbour a ghost, features exchanged between layers: nothing changes."""
+    yield from _one_edge(subject)
     for numbers, name in (((6, 6), "two carbon atoms"), ((6, 8, 1, 6, 1, 8), "six atoms of three elements")):
         potential = subject.make(structures.ORGANIC)
         crystal = structures.crystal(numbers)
@@ -51,6 +53,19 @@ def halves_with_ghosts_equal_the_whole(subject: Subject) -> Iterator[Case]:
         )
         yield Case(f"{name}: energies", apart(whole.energies, energies), _EXACT)
         yield Case(f"{name}: forces", apart(whole.forces, forces), _EXACT)
+
+
+def _one_edge(subject: Subject) -> Iterator[Case]:
+    """A domain of one atom whose only neighbour is a ghost: a single edge. One layer, so that nothing is exchanged."""
+    alone = replace(subject, layers=1)
+    potential, pair = alone.make(structures.ORGANIC), structures.line((6, 8), (1.2,))
+    graph = alone.graph(pair)
+    whole = alone.result(potential, graph)
+    center, neighbor = torch.tensor([0]), torch.tensor([1])
+    union = potential.relate(graph.numbers, center, neighbor)
+    vectors = edge_vectors(graph)[graph.center == 0]
+    energies = potential(graph.numbers, vectors, center, neighbor, union, 1)
+    yield Case("one atom and its ghost neighbour: energy", apart(whole.energies[:1], energies), _EXACT)
 
 
 def cut(graph: Graph, domain: np.ndarray) -> Halves:

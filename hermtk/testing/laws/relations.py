@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hermtk.data.structure import Structure
-from hermtk.models.looped import looped, typed_weights
+from hermtk.models.looped import Looped, looped, typed_weights
 from hermtk.models.potential import Potential
 from hermtk.relations.base import RelationTable
 from hermtk.relations.plain import Plain
@@ -23,15 +23,17 @@ from hermtk.testing.subject import Subject
 from hermtk.testing.weights import by_key, by_place, carry
 
 _EXACT = 1e-10
+# eV that other weights move an energy by, at least
+_LEAST = 1e-6
 _CARBON = (6, 6, 6, 6)
 
 
 @law
 def grouped_equals_looped(subject: Subject) -> Iterator[Case]:
     """One call on the union graph equals one module per relation: values, forces, gradients of a loss on forces."""
-    if subject.looped:
-        return
     grouped = subject.make(ORGANIC)
+    if any(isinstance(layer, Looped) for layer in grouped.network.layers):
+        return
     layers = [layer for layer in grouped.network.layers if isinstance(layer, Subnet)]
     one_by_one = deepcopy(grouped)
     one_by_one.network.layers = nn.ModuleList(looped(layer, lambda: subject.single(1)) for layer in layers)
@@ -55,6 +57,32 @@ def grouped_equals_looped(subject: Subject) -> Iterator[Case]:
                 yield Case(
                     f"{name}: gradient of {weight}, layer {depth + 1}", apart(gradient, expected), 1e-9
                 )
+
+
+@law
+def every_relation_has_weights_of_its_own(subject: Subject) -> Iterator[Case]:
+    """Other weights for one relation change two atoms whose edges it holds, and no two atoms whose edges it does not hold."""
+    potential = subject.make(ORGANIC)
+    if len(potential.table) == 1:
+        return
+    pairs = [(a, b) for a in range(len(ORGANIC)) for b in range(a, len(ORGANIC))]
+    two_atoms = [structures.line((ORGANIC[a], ORGANIC[b]), (1.2,)) for a, b in pairs]
+    graph = subject.graph(two_atoms)
+    held = [
+        {*potential.table.relation[a, b].tolist(), *potential.table.relation[b, a].tolist()} for a, b in pairs
+    ]
+    before = subject.result(potential, graph).energy
+    for relation, label in enumerate(potential.table.labels):
+        other = deepcopy(potential)
+        _renew(subject, other, relation)
+        change = subject.result(other, graph).energy - before
+        for row, own in enumerate(held):
+            name, change_here = f"weights of {label}", abs(float(change[row]))
+            if relation in own:
+                missing = _LEAST / change_here if change_here else float("inf")
+                yield Case(f"{name}, where they matter", missing, 1.0, two_atoms[row])
+            else:
+                yield Case(f"{name}, where they do not", change_here, _EXACT, two_atoms[row])
 
 
 @law
@@ -125,6 +153,21 @@ def names_of_elements_do_not_matter(subject: Subject) -> Iterator[Case]:
         there = subject.result(other, replace(structure, numbers=numbers))
         yield Case(f"{name}: energies", apart(here.energies, there.energies), _EXACT)
         yield Case(f"{name}: forces", apart(here.forces, there.forces), _EXACT)
+
+
+def _renew(subject: Subject, potential: Potential, relation: int) -> None:
+    """Other weights for one relation, in every layer."""
+    random = torch.Generator().manual_seed(0)
+    for layer in potential.network.layers:
+        assert isinstance(layer, Subnet)
+        if isinstance(layer, Looped):
+            own = list(layer.subnets[relation].parameters())
+        else:
+            typed = typed_weights(layer, subject.single(1))
+            own = [weight[relation] for name, weight in layer.named_parameters() if name in typed]
+        with torch.no_grad():
+            for weight in own:
+                weight.add_(0.3 * torch.randn(weight.shape, generator=random).to(weight))
 
 
 def _one_relation_per_center(table: RelationTable, numbers: tuple[int, ...]) -> bool:

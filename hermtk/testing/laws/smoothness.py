@@ -10,7 +10,7 @@ from torch import Tensor
 from hermtk.data.structure import Structure
 from hermtk.graph.graph import edge_vectors
 from hermtk.testing import structures
-from hermtk.testing.law import Case, law
+from hermtk.testing.law import Case, law, law_of_doubles
 from hermtk.testing.measure import apart
 from hermtk.testing.structures import ORGANIC
 from hermtk.testing.subject import CUTOFF, Subject
@@ -21,7 +21,7 @@ _OFFSETS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 _INSIDE, _OUTSIDE = 0.6 * CUTOFF, 1.2 * CUTOFF
 
 
-@law
+@law_of_doubles
 def a_neighbor_leaves_smoothly(subject: Subject) -> Iterator[Case]:
     """Energy, forces and second derivative are continuous as an atom crosses the cut-off.
 
@@ -34,12 +34,13 @@ def a_neighbor_leaves_smoothly(subject: Subject) -> Iterator[Case]:
     energy = result.energy.reshape(len(cases), len(places), 1)
     forces = torch.split(result.forces, [len(_leaving(*case, 1.0)) for case in cases for _ in places])
     for row, case in enumerate(cases):
+        here = _leaving(*case, CUTOFF)
         slope = torch.stack(forces[row * len(places) : (row + 1) * len(places)]).flatten(1)
         size = max(float((slope[-2] - slope[-1]).abs().max()), 1e-6)
         name = f"atomic number {case[2]} leaving {case[1]}" + (f" with {case[0]} near" if case[0] else "")
-        yield Case(f"{name}: energy", _jump(energy[row]) / (size * CUTOFF), 1e-7)
-        yield Case(f"{name}: forces", _jump(slope) / size, 1e-6)
-        yield Case(f"{name}: slope of the forces", _kink(slope) * CUTOFF / size, 1e-4)
+        yield Case(f"{name}: energy", _jump(energy[row]) / (size * CUTOFF), 1e-7, here)
+        yield Case(f"{name}: forces", _jump(slope) / size, 1e-6, here)
+        yield Case(f"{name}: slope of the forces", _kink(slope) * CUTOFF / size, 1e-4, here)
 
 
 @law

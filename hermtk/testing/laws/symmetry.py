@@ -1,6 +1,7 @@
 """Space has no preferred origin or direction, and atoms have no names."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ def follows_rotations_and_mirrors(subject: Subject) -> Iterator[Case]:
         here = subject.result(potential, structure)
         for motion, matrix in structures.rotations():
             there = subject.result(potential, structures.turned(structure, matrix))
-            turn = torch.as_tensor(matrix)
+            turn = torch.as_tensor(matrix).to(here.forces)
             case = f"{motion} of {name}"
             yield Case(f"{case}: energy", apart(here.energy, there.energy), _EXACT)
             yield Case(f"{case}: forces", apart(here.forces @ turn.T, there.forces), _EXACT)
@@ -43,7 +44,7 @@ def features_turn_with_the_structure(subject: Subject) -> Iterator[Case]:
         there = features_by_layer(subject, potential, structures.turned(structure, matrix))
         for depth, (before, after) in enumerate(zip(here, there, strict=True), start=1):
             for order, (f, g) in enumerate(zip(before, after, strict=True)):
-                expected = torch.einsum("mn,anc->amc", wigner(order, matrix), f)
+                expected = torch.einsum("mn,anc->amc", wigner(order, matrix).to(f), f)
                 yield Case(f"{motion}, layer {depth}, order {order}", apart(expected, g), _EXACT)
 
 
@@ -77,6 +78,20 @@ def does_not_mind_the_order_of_atoms(subject: Subject) -> Iterator[Case]:
 
 
 @law
+def does_not_mind_the_order_of_edges(subject: Subject) -> Iterator[Case]:
+    """Each atom's edges in another order, as another neighbour list gives them: the same energies and forces."""
+    potential = subject.make(ORGANIC)
+    for structure, name in ((structures.molecule(), "a molecule"), (structures.crystal(), "a crystal")):
+        graph = subject.graph(structure)
+        order = torch.arange(graph.n_edges).flip(0)
+        order = order[torch.argsort(graph.center[order], stable=True)]
+        other = replace(graph, neighbor=graph.neighbor[order], shift=graph.shift[order])
+        here, there = subject.result(potential, graph), subject.result(potential, other)
+        yield Case(f"{name}: energies", apart(here.energies, there.energies), _EXACT)
+        yield Case(f"{name}: forces", apart(here.forces, there.forces), _EXACT)
+
+
+@law
 def a_cell_may_be_skewed_or_left_handed(subject: Subject) -> Iterator[Case]:
     """Other lattice vectors for the same crystal: the same energy, forces and stress."""
     potential = subject.make(ORGANIC)
@@ -94,7 +109,7 @@ def features_by_layer(subject: Subject, potential: Potential, structure) -> list
     """Every layer's features of all atoms."""
     graph, network = subject.graph(structure), potential.network
     union = potential.relate(graph.numbers, graph.center, graph.neighbor)
-    edges = network.edges(edge_vectors(graph), union)
+    edges = network.edges(edge_vectors(graph).to(potential.dtype), union)
     features, found = network.start(potential.element_index(graph.numbers)), []
     with torch.no_grad():
         for layer in network.layers:
