@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from hermtk.files import write_text
+from hermtk.models.layers import subnets_in_words
 from hermtk.training.checkpoint import Progress as RunProgress
 from hermtk.training.config import make_config
 from hermtk.training.run import Run, new_run, resume_run
@@ -96,7 +97,7 @@ def _introduce(run: Run, console: Console, fresh: bool) -> None:
     rows = {
         "data": f"{source}: {len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test",
         "elements": ", ".join(facts["statistics"]["reference_energies"]),
-        "model": f"{model.subnet} × {model.variant}: {len(run.potential.table)} relations, {model.layers} layers, "
+        "model": f"{subnets_in_words(model)} × {model.variant}: {len(run.potential.table)} relations, {model.layers} layers, "
         f"{model.channels} channels, cut-off {model.cutoff:g} Å, {facts['parameters']:,} parameters",
         "training": f"{run.trainer.total:,} steps of {run.config.training.batch_size} structures on {run.config.device}, "
         f"{run.config.threads} threads, {'compiled' if run.config.training.compile else 'eager'}",

@@ -13,6 +13,7 @@ from hermtk.errors import HermtkError, UnknownName
 from hermtk.graph.graph import batch
 from hermtk.kernels.library import compiler_missing
 from hermtk.models.build import DTYPES, ModelConfig, build_model
+from hermtk.models.layers import make_layer
 from hermtk.models.looped import looped
 from hermtk.models.potential import Potential
 from hermtk.models.variants import variant
@@ -203,7 +204,7 @@ def _model(case: Case, settings: Settings, items: Sequence[Labelled], seed: int)
 
 def _single(name: str, layer: Subnet) -> Subnet:
     options = registry.checked_options("subnet", name, {})
-    return registry.find("subnet", name)(layer.channels, 1, layer.n_radial, **options)
+    return make_layer(registry.find("subnet", name), layer.channels, 1, layer.n_radial, options)
 
 
 def _training_step(case: Case, potential: Potential, items: Sequence[Labelled]) -> Call:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hermtk import registry
 from hermtk.errors import UnknownName
+from hermtk.models.layers import make_layers
 from hermtk.models.network import Network
 from hermtk.models.potential import Potential
 from hermtk.models.variants import variant
@@ -27,6 +28,13 @@ class ModelConfig(BaseModel):
         default="hvnet", description="homogeneous, hvnet, hpnet, htnet, or a relation scheme by name"
     )
     subnet_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show SUBNET`")
+    subnet_overrides: dict[str, str] = Field(
+        default_factory=dict,
+        description="other sub-networks for single relations, e.g. {Pt: unite, H-H: painn}",
+    )
+    override_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="options of the sub-networks in subnet_overrides, by name"
+    )
     relation_options: dict[str, Any] = Field(default_factory=dict, description="e.g. ordered for pairs")
     readout: str = Field(default="energy", description="what is read from the features")
     readout_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show READOUT`")
@@ -59,7 +67,7 @@ def build_model(
 
     Raises:
         UnknownName: a component or option that does not exist.
-        ConfigError: an option of the wrong type.
+        ConfigError: an option of the wrong type, an override of a relation that does not exist.
     """
     for kind, name, known in (
         ("radial basis", config.basis, BASES),
@@ -74,12 +82,7 @@ def build_model(
     )
     scheme = registry.find("relation", chosen.relation)(**relation_options)
     table = RelationTable(scheme, elements)
-    subnet = registry.find("subnet", config.subnet)
-    subnet_options = registry.checked_options("subnet", config.subnet, config.subnet_options)
-    layers = [
-        subnet(config.channels, len(table), config.n_basis + 1, **subnet_options)
-        for _ in range(config.layers)
-    ]
+    layers = make_layers(config, table)
     readout_options = registry.checked_options("readout", config.readout, config.readout_options)
     readout = registry.find("readout", config.readout)(config.channels, **readout_options)
     network = Network(

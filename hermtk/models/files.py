@@ -7,7 +7,7 @@ training statistics, units, provenance and probe structures with reference outpu
 import io
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import torch
 from ase.data import chemical_symbols
 from pydantic import ValidationError
 
-from hermtk import __version__, registry
+from hermtk import __version__
 from hermtk.errors import HermtkError, ModelFileError
 from hermtk.files import replacing
 from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.layers import subnets_of
 from hermtk.models.potential import Potential
 from hermtk.models.variants import variant
+from hermtk.plugins import Need, check_needs, needs
 
 FORMAT = 1
 MAGIC = "hermtk model"
@@ -36,11 +38,13 @@ class ModelFile:
         potential: the model, ready to use.
         config: how it was built.
         facts: JSON-like values: provenance, statistics, coverage.
+        needs: the components it is made of and what they come from.
     """
 
     potential: Potential
     config: ModelConfig
     facts: Mapping[str, Any] = field(default_factory=dict)
+    needs: Sequence[Need] = ()
 
 
 def save_model(
@@ -59,7 +63,7 @@ def save_model(
         "elements": [chemical_symbols[z] for z in potential.elements],
         "mean_neighbors": potential.network.mean_neighbors,
         "units": UNITS,
-        "needs": _needs(config),
+        "needs": model_needs(config),
         "facts": dict(facts or {}),
         "weights": {name: value.detach().cpu() for name, value in potential.state_dict().items()},
         "probes": _probe(potential),
@@ -76,9 +80,16 @@ def load_model(path: Path | str, device: str = "cpu") -> ModelFile:
     Raises:
         ModelFileError: the file is missing, damaged, newer than this version, needs a plugin that is not
             installed, or its probe structures no longer give the stored energies.
+
+    Warns:
+        PluginChanged: a plugin is not the one that the file was made with.
     """
     path = Path(path)
     content = _content(path)
+    try:
+        check_needs(path, content["needs"])
+    except HermtkError as problem:
+        raise ModelFileError(str(problem)) from None
     config = _config(path, content)
     elements = tuple(chemical_symbols.index(symbol) for symbol in content["elements"])
     try:
@@ -86,17 +97,25 @@ def load_model(path: Path | str, device: str = "cpu") -> ModelFile:
             potential = build_model(config, elements, mean_neighbors=content["mean_neighbors"])
         potential.load_state_dict(content["weights"])
     except HermtkError as problem:
-        parts = [f"{n['kind']} {n['name']} of {n['distribution']} {n['version']}" for n in content["needs"]]
-        raise ModelFileError(
-            f"{path} cannot be rebuilt: {problem} It is made of {', '.join(parts)}."
-        ) from None
+        raise ModelFileError(f"{path} (hermtk {content['version']}) cannot be rebuilt: {problem}") from None
     except RuntimeError as problem:
         raise ModelFileError(
             f"the weights in {path} do not fit its config: {str(problem).splitlines()[0]}"
         ) from None
     potential.eval().requires_grad_(False)
     _check_probes(path, potential, content["probes"])
-    return ModelFile(potential.to(device), config, content["facts"])
+    return ModelFile(potential.to(device), config, content["facts"], content["needs"])
+
+
+def model_needs(config: ModelConfig) -> list[Need]:
+    """The components a model is made of, and what they come from.
+
+    Raises:
+        UnknownName: there is no such component.
+    """
+    relation = variant(config.variant).relation
+    subnets = [("subnet", name) for name in subnets_of(config)]
+    return needs([*subnets, ("relation", relation), ("readout", config.readout)])
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -138,19 +157,6 @@ def _config(path: Path, content: dict[str, Any]) -> ModelConfig:
             f"{path} (hermtk {content['version']}) describes its model in a way this version does not know: "
             f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from None
-
-
-def _needs(config: ModelConfig) -> list[dict[str, str]]:
-    """The components a model is made of and the distributions they come from."""
-    parts = [
-        ("subnet", config.subnet),
-        ("relation", variant(config.variant).relation),
-        ("readout", config.readout),
-    ]
-    found = [registry.entries(kind)[name] for kind, name in parts]
-    return [
-        {"kind": e.kind, "name": e.name, "distribution": e.distribution, "version": e.version} for e in found
-    ]
 
 
 def _probe(potential: Potential) -> list[dict[str, Any]]:

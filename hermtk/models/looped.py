@@ -1,9 +1,10 @@
 """One module per relation, run one after the other: the obvious form of what typed layers do in one call.
 
-A reference for tests, and the way to run a subnet that knows nothing of types: build it with ``relations=1`` once per relation.
+A reference for tests, and the way to run a subnet that knows nothing of types: one copy of it per relation.
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from itertools import pairwise
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from hermtk.errors import HermtkError
 from hermtk.relations.union import Rows, UnionGraph
-from hermtk.subnets.base import Edges, Features, Subnet
+from hermtk.subnets.base import Edges, Features, Subnet, TypeBlindSubnet
 
 
 class Looped(Subnet):
@@ -35,6 +36,8 @@ class Looped(Subnet):
 
     def forward(self, features: Features, edges: Edges) -> Features:
         """The changes of each relation's centre slots, one relation after the other."""
+        if self.relations == 1:
+            return self.subnets[0](features, edges)
         none = tuple(f[:0] for f in features)
         changes = [none] + [
             self.subnets[relation](features, part) for relation, part in _parts(edges, self.relations)
@@ -42,13 +45,42 @@ class Looped(Subnet):
         return tuple(torch.cat(orders) for orders in zip(*changes, strict=True))
 
 
+class Alone(Subnet):
+    """A layer that knows nothing of relations, on the union graph of a single one."""
+
+    def __init__(self, layer: TypeBlindSubnet) -> None:
+        super().__init__(layer.channels, 1, layer.n_radial)
+        self.layer = layer
+
+    @property
+    def l_max(self) -> int:
+        return self.layer.l_max
+
+    @property
+    def l_angular(self) -> int:
+        return self.layer.l_angular
+
+    def forward(self, features: Features, edges: Edges) -> Features:
+        """What the layer makes of the atoms that send and those that receive."""
+        senders = tuple(f.index_select(0, edges.union.source_atom) for f in features)
+        receivers = tuple(f.index_select(0, edges.union.center_atom) for f in features)
+        return self.layer(senders, receivers, edges)
+
+
+def for_each_relation(layer: TypeBlindSubnet, relations: int) -> Looped:
+    """A copy of a layer for each relation, alike at the start as typed weights are."""
+    return Looped([Alone(deepcopy(layer)) for _ in range(relations)])
+
+
 def looped(grouped: Subnet, fresh: Callable[[], Subnet]) -> Looped:
-    """The same function as ``grouped``, relation by relation.
+    """The same function as ``grouped``, relation by relation; what is so already is left as it is.
 
     Args:
         grouped: a subnet made of typed layers.
         fresh: makes one of the same class and options with ``relations=1``; what it holds is overwritten.
     """
+    if isinstance(grouped, Looped):
+        return grouped
     return Looped([_only(relation, grouped, fresh()) for relation in range(grouped.relations)])
 
 

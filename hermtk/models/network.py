@@ -1,4 +1,4 @@
-"""The network: layers of one subnet over one relation scheme, then a readout."""
+"""The network: layers over one relation scheme, then a readout."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from hermtk.models.mixed import Mixed
 from hermtk.nn.angular import spherical_harmonics
 from hermtk.nn.cutoff import ENVELOPES
 from hermtk.nn.radial import BASES
@@ -57,6 +58,7 @@ class Network(nn.Module):
         self.mean_neighbors = mean_neighbors
         self.l_max = max((layer.l_max for layer in layers), default=0)
         self.l_angular = max((layer.l_angular for layer in layers), default=0)
+        self.groups = next((layer.groups for layer in layers if isinstance(layer, Mixed)), None)
         self.register_buffer("scale", table.scale.clone().to(self.embedding.weight.dtype))
 
     def forward(

@@ -1,5 +1,7 @@
 """The potential: a network with its scale, reference energies and short-range repulsion; energies in eV."""
 
+from dataclasses import replace
+
 import torch
 from ase.data import chemical_symbols
 from jaxtyping import Float, Int
@@ -10,7 +12,7 @@ from hermtk.models.network import Exchange, Network, no_exchange
 from hermtk.models.zbl import ZBL
 from hermtk.nn.safe import length
 from hermtk.relations.base import RelationTable
-from hermtk.relations.union import UnionGraph, unite
+from hermtk.relations.union import UnionGraph, divide, unite
 
 _MOST_ELEMENTS = 119
 
@@ -92,7 +94,9 @@ class Potential(nn.Module):
         neighbor: Int[Tensor, " edges"],
     ) -> UnionGraph:
         """The edges by relation: depends on elements and edges only, so a fixed set computes it once."""
-        return unite(self.table, self.element_index(numbers), center, neighbor)
+        union = unite(self.table, self.element_index(numbers), center, neighbor)
+        groups = self.network.groups
+        return union if groups is None else replace(union, shares=divide(union, groups))
 
     def forward(
         self,

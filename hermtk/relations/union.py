@@ -1,12 +1,17 @@
 """The union graph: the subgraphs of all relations side by side, sorted by relation, ready for one call of a subnet."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hermtk.relations.base import RelationTable
+
+# rows at the end of each part that only keep it from being small
+_SPARE = 2
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class UnionGraph:
         side: on which side of its triad the neighbour stands [K]; None where no relation has two sides.
         mixed: whether the centre slot's relation has two sides [Q]; None likewise.
         edges, sources, centers: how the K, P and Q rows fall into relations.
+        shares: the same divided among several subnets; None where one subnet has all relations.
     """
 
     edge: Int[Tensor, " k"]
@@ -44,21 +50,39 @@ class UnionGraph:
     edges: Rows
     sources: Rows
     centers: Rows
+    shares: "Shares | None" = None
 
     def to(self, device: torch.device | str) -> "UnionGraph":
         """The same union on a device."""
         return _map(self, lambda tensor: tensor.to(device))
 
 
-def _map(thing, change):
-    moved = {}
-    for entry in fields(thing):
-        value = getattr(thing, entry.name)
-        if isinstance(value, Rows):
-            moved[entry.name] = _map(value, change)
-        elif value is not None:
-            moved[entry.name] = change(value)
-    return replace(thing, **moved)
+@dataclass(frozen=True)
+class Shares:
+    """A union graph whose relations are divided among several subnets, each part a union graph of its own.
+
+    Attributes:
+        groups: the relations of each part, ascending; in the part they are numbered from 0.
+        parts: the union graph of each.
+        slots: which centre slots of the whole a part's centre slots are, for each part.
+        place: where each centre slot of the whole stands among those of all parts, one part after the other [Q].
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    parts: tuple[UnionGraph, ...]
+    slots: tuple[Int[Tensor, " _"], ...]
+    place: Int[Tensor, " q"]
+
+
+def _map(thing: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same with every tensor in it changed."""
+    if isinstance(thing, Tensor):
+        return change(thing)
+    if isinstance(thing, tuple):
+        return tuple(_map(value, change) for value in thing)
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return replace(thing, **{e.name: _map(getattr(thing, e.name), change) for e in fields(thing)})
+    return thing
 
 
 def unite(
@@ -98,6 +122,70 @@ def unite(
         sources=_rows(torch.div(source_slot, atoms, rounding_mode="floor"), count),
         centers=centers,
     )
+
+
+def divide(union: UnionGraph, groups: Sequence[Sequence[int]]) -> Shares:
+    """The union's relations dealt out.
+
+    Args:
+        union: of all relations.
+        groups: the relations of each part, ascending, every relation in one of them.
+    """
+    parts, slots, places = [], [], torch.empty_like(union.center_atom)
+    first = 0
+    for group in groups:
+        part, own = _part(union, group)
+        spare = union.center[:_SPARE]
+        places[own] = torch.arange(len(own), device=own.device) + first
+        parts.append(part)
+        slots.append(torch.cat([own, spare]))
+        first += len(own) + len(spare)
+    return Shares(tuple(tuple(group) for group in groups), tuple(parts), tuple(slots), places)
+
+
+def _part(union: UnionGraph, group: Sequence[int]) -> tuple[UnionGraph, Int[Tensor, " q"]]:
+    """The union graph of some relations, and which centre slots of the whole its own are.
+
+    Two copies of edges of the whole, with slots of their own, stand at the end: nobody reads their results, but no part is ever
+    empty or a single row, sizes for which a compiled graph would have to be made anew.
+    """
+    number = torch.full_like(union.edges.ends, -1, dtype=torch.long)
+    number[list(group)] = torch.arange(len(group), device=number.device)
+    every = (union.edges, union.sources, union.centers)
+    k, p, q = (torch.nonzero(number[rows.relation] >= 0).squeeze(1) for rows in every)
+    spare = torch.arange(min(_SPARE, len(union.edge)), device=k.device)
+    taken = torch.cat([k, spare])
+    source, center = _numbers(p, len(union.source_atom)), _numbers(q, len(union.center_atom))
+    own_center = union.center_of_source[p]
+    last = torch.full_like(spare, len(group) - 1)
+
+    def rows(whole: Rows, kept: Tensor) -> Rows:
+        return _rows(torch.cat([number[whole.relation[kept]], last]), len(group))
+
+    part = UnionGraph(
+        edge=union.edge[taken],
+        center=torch.cat([center[union.center[k]], len(q) + spare]),
+        neighbor=torch.cat([source[union.neighbor[k]], len(p) + spare]),
+        neighbor_atom=union.neighbor_atom[taken],
+        center_atom=torch.cat([union.center_atom[q], union.center_atom[union.center[spare]]]),
+        source_atom=torch.cat([union.source_atom[p], union.neighbor_atom[spare]]),
+        center_of_source=torch.cat(
+            [torch.where(own_center < 0, -1, center[own_center]), torch.full_like(spare, -1)]
+        ),
+        side=None if union.side is None else torch.cat([union.side[k], torch.zeros_like(spare)]),
+        mixed=None if union.mixed is None else torch.cat([union.mixed[q], torch.zeros_like(spare).bool()]),
+        edges=rows(union.edges, k),
+        sources=rows(union.sources, p),
+        centers=rows(union.centers, q),
+    )
+    return part, q
+
+
+def _numbers(kept: Tensor, size: int) -> Tensor:
+    """For each of ``size`` rows its number among those that are kept, -1 for the others and for an index of -1."""
+    numbers = torch.full((size + 1,), -1, device=kept.device)
+    numbers[kept] = torch.arange(len(kept), device=kept.device)
+    return numbers
 
 
 def _rows(relation: Tensor, count: int) -> Rows:

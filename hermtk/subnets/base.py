@@ -1,9 +1,9 @@
-"""The contract of a subnet: one message-passing layer on a union graph."""
+"""The contracts of a subnet: one message-passing layer, on a union graph or, knowing nothing of relations, on an ordinary one."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hermtk.relations.union import UnionGraph
@@ -50,6 +50,16 @@ class Edges:
     presence: Float[Tensor, " q"]
 
     @property
+    def center(self) -> Int[Tensor, " k"]:
+        """Centre slot of each edge, ascending."""
+        return self.union.center
+
+    @property
+    def neighbor(self) -> Int[Tensor, " k"]:
+        """Source slot of each edge."""
+        return self.union.neighbor
+
+    @property
     def vectors(self) -> Float[Tensor, "k 3"]:
         """Centre to neighbour, Angstrom."""
         return self.geometry.vectors.index_select(0, self.union.edge)
@@ -75,6 +85,11 @@ class Edges:
     def radial(self) -> Float[Tensor, "k n_radial"]:
         """Weight x (1, basis functions of d): a linear map of it, without bias, is a smooth filter."""
         return self.geometry.radial.index_select(0, self.union.edge)
+
+    @property
+    def angular(self) -> Float[Tensor, "k n_angular"]:
+        """Real spherical harmonics of the direction, order after order, perhaps of more orders than were asked for."""
+        return self.geometry.angular.index_select(0, self.union.edge)
 
 
 class Subnet(nn.Module, ABC):
@@ -106,3 +121,38 @@ class Subnet(nn.Module, ABC):
     @abstractmethod
     def forward(self, features: Features, edges: Edges) -> Features:
         """The change of each centre slot, [Q, 2l+1, channels] per order, from the features of all atoms, [A, 2l+1, channels]."""
+
+
+class TypeBlindSubnet(nn.Module, ABC):
+    """One layer that knows nothing of relations: an ordinary module on an ordinary graph of atoms that send and receive.
+
+    The network makes a copy of it for each relation, alike at the start, and runs it on that relation's edges as if there were
+    no others: any layers of torch will do. That takes a call per relation; a ``Subnet`` takes one for all. Options are the
+    keyword-only arguments of ``__init__``. The rules of a ``Subnet`` hold: no Python branching on data, messages times
+    ``edges.weight`` or a linear map of ``edges.radial``, and what does not come from messages times ``edges.presence``.
+    """
+
+    def __init__(self, channels: int, n_radial: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.n_radial = n_radial
+
+    @property
+    @abstractmethod
+    def l_max(self) -> int:
+        """The highest order of the features it reads and changes."""
+
+    @property
+    def l_angular(self) -> int:
+        """The highest order of spherical harmonics it wants of the edges."""
+        return self.l_max
+
+    @abstractmethod
+    def forward(self, senders: Features, receivers: Features, edges: Edges) -> Features:
+        """The change of each atom that receives.
+
+        Args:
+            senders: features of the P atoms that send, [P, 2l+1, channels] per order.
+            receivers: features of the Q atoms that receive, [Q, 2l+1, channels] per order.
+            edges: ``edges.neighbor`` [K] is a row of ``senders``, ``edges.center`` [K] one of ``receivers`` and of the result.
+        """

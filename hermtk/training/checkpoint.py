@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hermtk.errors import RunError
+from hermtk.errors import HermtkError, RunError
 from hermtk.files import replacing
+from hermtk.plugins import Need, check_needs
 
 FORMAT = 1
 
@@ -44,8 +46,10 @@ class Progress:
     finished: str = ""
 
 
-def save_checkpoint(path: Path, parts: dict[str, Any], progress: Progress) -> None:
-    """Write the states of ``parts`` (things with ``state_dict``) and the progress.
+def save_checkpoint(
+    path: Path, parts: dict[str, Any], progress: Progress, needed: Sequence[Need] = ()
+) -> None:
+    """Write the states of ``parts`` (things with ``state_dict``), the progress, and what the model comes from.
 
     Raises:
         RunError: the file cannot be written.
@@ -55,11 +59,33 @@ def save_checkpoint(path: Path, parts: dict[str, Any], progress: Progress) -> No
         "parts": {name: part.state_dict() for name, part in parts.items()},
         "progress": vars(progress),
         "rng": torch.get_rng_state(),
+        "needs": list(needed),
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
     with replacing(path) as beside:
         beside.write_bytes(buffer.getbuffer())
+
+
+def check_checkpoint(path: Path) -> None:
+    """Hold the plugins that a checkpoint needs against those that are installed, if there is a checkpoint.
+
+    Raises:
+        RunError: one is missing, disabled or broken; says what to install.
+
+    Warns:
+        PluginChanged: one is not the one that wrote the checkpoint.
+    """
+    if not path.is_file():
+        return
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        check_needs(path, content["needs"])
+    # `load_checkpoint` says what is wrong
+    except (pickle.UnpicklingError, RuntimeError, KeyError, ValueError, EOFError):
+        return
+    except HermtkError as problem:
+        raise RunError(str(problem)) from None
 
 
 def load_checkpoint(path: Path, parts: dict[str, Any]) -> Progress:

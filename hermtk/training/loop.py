@@ -1,7 +1,7 @@
 """The training loop: batch, predict, loss, backward, clip, step, average; then validate, record, keep."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -11,6 +11,7 @@ from torch import nn
 
 from hermtk.errors import RunError
 from hermtk.models.potential import Potential
+from hermtk.plugins import Need
 from hermtk.training.batches import Batch, Batches
 from hermtk.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hermtk.training.config import TrainingConfig
@@ -48,6 +49,7 @@ class Trainer:
         folder: where metrics.csv and checkpoint.pt go.
         keep: called with the model holding the best averaged weights, whenever a checkpoint is written.
         listener: shows progress.
+        needs: what the model comes from, for checkpoints.
     """
 
     potential: Potential
@@ -60,6 +62,7 @@ class Trainer:
     folder: Path
     keep: Callable[[Progress], None]
     listener: Listener
+    needs: Sequence[Need] = ()
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -191,13 +194,13 @@ class Trainer:
             return
         self._saved_at = now
         self.progress.seconds = now - began
-        save_checkpoint(self.folder / "checkpoint.pt", self.parts, self.progress)
+        save_checkpoint(self.folder / "checkpoint.pt", self.parts, self.progress, self.needs)
         if self.progress.weights is not None and self.progress.best_step != self._kept_at:
             self._kept_at = self.progress.best_step
             self.keep(self.progress)
 
 
-def _row(p: Progress, rate: float, train: ErrorSums, validation: ErrorSums) -> dict[str, float]:
+def _row(p: Progress, rate: float, train: ErrorSums, validation: ErrorSums) -> dict[str, int | float]:
     values = {
         "epoch": p.epoch,
         "step": p.step,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hermtk.graph.graph import edge_vectors
 from hermtk.models.potential import Potential
 from hermtk.physics.compiled import compiled as compiled_kernel
-from hermtk.physics.compiled import make_kernel
+from hermtk.physics.compiled import make_kernel, not_compiled
 from hermtk.physics.derivatives import Prediction, prediction
 from hermtk.training.batches import Batch
 
@@ -26,7 +26,9 @@ def make_step(
     """
     wanted = forces or stress
     kernel = make_kernel(potential, wanted, training=True)
-    if compiled:
+    if compiled and (reason := not_compiled(potential)):
+        note(f"{reason}; it goes on without compiling")
+    elif compiled:
         kernel = compiled_kernel(kernel, note, training=True)
 
     def step(batch: Batch) -> Prediction:

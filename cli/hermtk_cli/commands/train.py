@@ -13,7 +13,13 @@ def run(
     config: Annotated[
         Path | None, typer.Argument(help="YAML file of a run (see `hermtk init`); options below override it.")
     ] = None,
-    subnet: Annotated[str | None, typer.Option(help="Sub-network: painn ... (see `hermtk list`).")] = None,
+    subnet: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|RELATION=NAME",
+            help="Sub-network: painn ... (see `hermtk list`). Again for single relations: --subnet Pt=unite.",
+        ),
+    ] = None,
     variant: Annotated[
         str | None, typer.Option(help="What weights depend on: homogeneous, hvnet, hpnet, htnet.")
     ] = None,
@@ -53,7 +59,7 @@ def run(
     from hermtk_cli.training import show_run
 
     overrides = {
-        "model.subnet": subnet,
+        "model.subnet": _own_subnet(subnet or []),
         "model.variant": variant,
         "data.train": data,
         "data.validation": validation,
@@ -71,10 +77,10 @@ def run(
     if steps is not None and epochs is None:
         given["training.epochs"] = None
     if resume is not None:
-        _refuse_with_resume(given, set_, config, out)
+        _refuse_with_resume({**given, **_overrides(subnet or [])}, set_, config, out)
         show_run(resume, None, as_json)
         return
-    values = _values(config, given, set_ or [])
+    values = _values(config, given, _overrides(subnet or []), set_ or [])
     folder = out or Path("runs") / f"{_name(values)}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
     show_run(folder, values, as_json)
 
@@ -88,7 +94,35 @@ def _refuse_with_resume(
         )
 
 
-def _values(config: Path | None, given: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+def _own_subnet(words: list[str]) -> str | None:
+    """The subnet that is named without a relation."""
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise ConfigError(
+            f"two subnets are given, {names[0]!r} and {names[1]!r}: "
+            f"say which relation the other is for, as in --subnet Pt={names[1]}"
+        )
+    return names[0] if names else None
+
+
+def _overrides(words: list[str]) -> dict[str, str]:
+    """The subnets of single relations, by relation."""
+    found: dict[str, str] = {}
+    for word in words:
+        relation, equals, name = (part.strip() for part in word.partition("="))
+        if not equals:
+            continue
+        if not (relation and name):
+            raise ConfigError(f"--subnet wants NAME or RELATION=NAME, it was given {word!r}")
+        if found.get(relation, name) != name:
+            raise ConfigError(f"two subnets are given for {relation}: {found[relation]!r} and {name!r}")
+        found[relation] = name
+    return found
+
+
+def _values(
+    config: Path | None, given: dict[str, Any], overrides: dict[str, str], assignments: list[str]
+) -> dict[str, Any]:
     """The nested values of the run: file, then options, then --set."""
     import yaml
 
@@ -97,6 +131,8 @@ def _values(config: Path | None, given: dict[str, Any], assignments: list[str]) 
     values = read_config(config) if config else {}
     for key, value in given.items():
         set_key(values, key, value)
+    for relation, name in overrides.items():
+        set_key(values, f"model.subnet_overrides.{relation}", name)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
@@ -108,4 +144,5 @@ def _values(config: Path | None, given: dict[str, Any], assignments: list[str]) 
 def _name(values: dict[str, Any]) -> str:
     model, data = values.get("model") or {}, values.get("data") or {}
     source = Path(str(data.get("train") or "ethanol")).stem
-    return f"{source}-{model.get('subnet', 'painn')}-{model.get('variant', 'hvnet')}"
+    subnets = [model.get("subnet", "painn"), *sorted(set((model.get("subnet_overrides") or {}).values()))]
+    return f"{source}-{'+'.join(map(str, subnets))}-{model.get('variant', 'hvnet')}"

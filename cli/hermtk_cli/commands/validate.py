@@ -14,28 +14,26 @@ if TYPE_CHECKING:
 def run(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of a run.")]) -> None:
     """Check a config and its data without training: keys, options, labels, split, elements."""
     from hermtk.models.build import build_model
+    from hermtk.models.layers import subnets_in_words
     from hermtk.training.config import make_config, read_config
     from hermtk.training.prepare import prepare_run
+    from hermtk.training.run import build_options
     from hermtk_cli.output import stdout
     from hermtk_cli.tables import facts
 
     checked = make_config(read_config(config))
     check_device(checked.device)
     # components and their options, before the data, which may take a while to read
-    build_model(checked.model, (1,))
+    build_options(checked)
+    build_model(checked.model.model_copy(update={"subnet_overrides": {}, "override_options": {}}), (1,))
     data = prepare_run(checked)
     potential = build_model(checked.model, data.elements, reference=data.reference, scale=data.scale)
     console = stdout()
     console.print(facts(_data_rows(data)))
     model = checked.model
     parameters = sum(weight.numel() for weight in potential.parameters())
-    console.print(
-        facts(
-            {
-                "model": f"{model.subnet} × {model.variant}: {len(potential.table)} relations, {parameters:,} parameters"
-            }
-        )
-    )
+    size = f"{len(potential.table)} relations, {parameters:,} parameters"
+    console.print(facts({"model": f"{subnets_in_words(model)} × {model.variant}: {size}"}))
     console.print(f"\n{config} can be trained: hermtk train {config}", soft_wrap=True)
 
 
