@@ -34,6 +34,9 @@ nitpick_ignore_regex = [
     (r"py:class", r"hermtk\.(models\.build|training\.config)\.\w+Config"),
 ]
 
+# an attribute's name in a list of attributes looks for a target, and several classes have a center
+suppress_warnings = ["ref.python"]
+
 html_theme = "furo"
 html_title = f"hermtk {__version__}"
 

@@ -40,3 +40,7 @@ class ModelFileError(HermtkError):
 
 class RunError(HermtkError):
     """A run directory or an output that cannot be used or written."""
+
+
+class PluginChanged(UserWarning):
+    """A plugin is not quite the one that a file was made with."""

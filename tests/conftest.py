@@ -1,12 +1,25 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from plugin_world import World, plugin_world
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels() -> None:
+    """Built before a command is expected to be silent; where they cannot be, torch's way is no reason for a warning."""
+    from hermtk.kernels import library
+
+    if library.compiler_missing():
+        os.environ.setdefault(library.VARIABLE, "torch")
+    library.library()
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +29,11 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"needs reference data: set HERMTK_SHARED (looked in {folder})")
     return folder
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Where plugins can be installed for the time of a test."""
+    place = tmp_path / "site-packages"
+    place.mkdir()
+    yield from plugin_world(place, monkeypatch)

@@ -4,7 +4,7 @@ import ast
 import importlib.util
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -13,8 +13,11 @@ from typing import Any
 from hermtk import registry
 from hermtk.errors import HermtkError
 from hermtk.models.variants import VARIANTS
+from hermtk_cli.group import load_plugin, offered
 
 KINDS = (*registry.KINDS, "variant")
+# what `hermtk list` shows besides: commands of plugins
+LISTED = (*KINDS, "command")
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,18 @@ class Option:
 
 
 def components(kinds: Iterable[str] = KINDS) -> list[Component]:
-    """Everything that can be named in a config. Ours is read, not imported; plugins' is imported to see whether it can be."""
+    """Everything that can be named in a config, and commands of plugins if asked for; disabled ones too.
+
+    Ours is read, not imported; plugins' is imported to see whether it can be.
+    """
     found = []
     for kind in kinds:
         if kind == "variant":
             found += variants()
+        elif kind == "command":
+            found += [_component(entry, load_plugin) for entry in offered()]
         else:
-            found += [_component(entry) for entry in registry.entries(kind).values()]
+            found += [_component(entry, registry.Entry.load) for entry in registry.installed(kind)]
     return found
 
 
@@ -99,16 +107,21 @@ def first_line(text: str | None) -> str:
     return (text or "").partition("\n")[0].replace("``", "`")
 
 
-def _component(entry: registry.Entry) -> Component:
+def _component(entry: registry.Entry, load: Callable[[registry.Entry], Any]) -> Component:
     summary, problem = "", ""
     if entry.distribution == "hermtk":
         summary = _summary_without_import(entry)
     else:
         try:
-            summary = first_line(inspect.getdoc(entry.load()))
+            summary = _summary(load(entry))
         except HermtkError as cause:
             problem = str(cause)
     return Component(entry.kind, entry.name, entry.distribution, entry.version, summary, problem)
+
+
+def _summary(component: Any) -> str:
+    """The first line of a class's docstring, or of a command's help."""
+    return first_line(inspect.getdoc(component) if inspect.isclass(component) else component.help)
 
 
 def _summary_without_import(entry: registry.Entry) -> str:

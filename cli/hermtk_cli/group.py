@@ -1,13 +1,13 @@
 """The commands: listed without being imported, so that help is quick, and imported when one is run."""
 
 import importlib
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from hermtk import registry
 from hermtk.errors import HermtkError, UnknownName
 from hermtk_cli.failures import INTERRUPTED
 
@@ -20,6 +20,8 @@ COMMANDS: dict[str, str] = {
     "show": "Show the options of a component, or what a model file holds",
     "init": "Write a commented config with every option",
     "validate": "Check a config and its data without training",
+    "new": "Start a plugin: a package with a working subnet",
+    "check": "Hold a subnet against every law of the conformance kit",
     "benchmark": "Measure time and peak memory of models",
 }
 PLUGINS = "hermtk.commands"
@@ -29,21 +31,22 @@ class Commands(TyperGroup):
     """Our commands and those of plugins."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Ours in the order of their use, then plugins'."""
-        return [*COMMANDS, *plugins()]
+        """Ours in the order of their use, then plugins'; none that is disabled."""
+        return [*COMMANDS, *(name for name, entry in plugins().items() if not entry.problem)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """What the list of commands needs of one: its name and a line."""
         if cmd_name in COMMANDS:
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
-        point = plugins().get(cmd_name)
-        return TyperCommand(cmd_name, help=f"From {origin(point)}") if point else None
+        entry = plugins().get(cmd_name)
+        return TyperCommand(cmd_name, help=f"From {entry.distribution} {entry.version}") if entry else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command itself, imported now: of the first two words if a plugin's is called so, else of the first."""
-        words = 2 if " ".join(args[:2]) in plugins() else 1
+        known = {*COMMANDS, *plugins()}
+        words = 2 if " ".join(args[:2]) in known else 1
         name = " ".join(args[:words])
-        if name in self.list_commands(ctx):
+        if name in known:
             return name, load(name), args[words:]
         if not ctx.resilient_parsing:
             ctx.fail(str(UnknownName("command", name, self.list_commands(ctx))))
@@ -60,41 +63,46 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
 
-def plugins() -> dict[str, EntryPoint]:
-    """Commands of installed packages by name, ``a b`` for an entry point ``a.b``; none takes a name of ours."""
-    points = {point.name.replace(".", " "): point for point in entry_points(group=PLUGINS)}
-    return {name: point for name, point in points.items() if name not in COMMANDS}
+def offered() -> list[registry.Entry]:
+    """Commands of installed packages, ``a b`` for an entry point ``a.b``, disabled ones too."""
+    return registry.offered("command", PLUGINS, COMMANDS)
 
 
-def origin(point: EntryPoint) -> str:
-    """Name and version of the distribution of an entry point."""
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+def plugins() -> dict[str, registry.Entry]:
+    """The same by name, without those that take a name of ours."""
+    return {entry.name: entry for entry in offered() if entry.name not in COMMANDS}
 
 
 def load(name: str) -> Any:
     """The command of a name.
 
     Raises:
-        HermtkError: a plugin's command that cannot be imported, or is no function.
+        HermtkError: a plugin's command that is disabled or broken.
     """
-    function = _ours(name) if name in COMMANDS else _plugin(plugins()[name])
-    app = typer.Typer(add_completion=False)
-    app.command(name)(function)
-    return typer.main.get_command(app)
+    if name in COMMANDS:
+        return _command(name, importlib.import_module(f"hermtk_cli.commands.{name}").run)
+    return load_plugin(plugins()[name])
 
 
-def _ours(name: str) -> Any:
-    return importlib.import_module(f"hermtk_cli.commands.{name}").run
+def load_plugin(entry: registry.Entry) -> Any:
+    """A plugin's command, imported now.
 
-
-def _plugin(point: EntryPoint) -> Any:
-    try:
-        found = point.load()
-    except Exception as cause:
+    Raises:
+        HermtkError: it is disabled, cannot be imported, or is no function that typer understands.
+    """
+    found = entry.imported()
+    run = getattr(found, "run", None) if isinstance(found, ModuleType) else found
+    if not callable(run):
         raise HermtkError(
-            f"the command {point.name!r} of {origin(point)} could not be loaded: {cause!r}"
-        ) from cause
-    function = getattr(found, "run", None) if isinstance(found, ModuleType) else found
-    if not callable(function):
-        raise HermtkError(f"{point.value} ({origin(point)}) is neither a function nor a module with `run`")
-    return function
+            f"{entry.title} cannot be used: {entry.target} is neither a function nor a module with `run`"
+        )
+    try:
+        return _command(entry.name, run)
+    except Exception as cause:
+        raise HermtkError(f"{entry.title} cannot be used: {cause}") from cause
+
+
+def _command(name: str, run: Any) -> Any:
+    app = typer.Typer(add_completion=False)
+    app.command(name)(run)
+    return typer.main.get_command(app)

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 import hermtk_cli.commands
-from hermtk import __version__
+from hermtk import __version__, registry
 from hermtk.errors import DataError
 from hermtk_cli import group
 from hermtk_cli.group import COMMANDS
@@ -40,7 +40,7 @@ def plugin(monkeypatch):
 
     def install(**targets):
         points = [EntryPoint(name, target, group.PLUGINS) for name, target in targets.items()]
-        monkeypatch.setattr(group, "entry_points", lambda group: points)
+        monkeypatch.setattr(registry, "entry_points", lambda group: points)
 
     module = ModuleType("some_plugin")
 
@@ -83,7 +83,9 @@ def test_every_file_of_commands_is_listed_and_the_other_way_round():
     assert files == set(COMMANDS)
 
 
-def test_every_command_says_what_it_does(hermtk):
+def test_every_command_says_what_it_does(hermtk, monkeypatch):
+    # long names of plugins' commands leave less room
+    monkeypatch.setenv("COLUMNS", "160")
     shown = hermtk("--help")
     assert shown.status == 0
     for name, line in COMMANDS.items():
@@ -242,3 +244,25 @@ def test_a_broken_plugin_is_named_and_disturbs_nothing_else(hermtk, plugin, targ
     assert said in shown.error
     assert hermtk("--help").status == 0
     assert hermtk("list").status == 0
+
+
+def test_two_plugins_with_one_command_are_both_disabled_and_named(hermtk, world):
+    source = "def run() -> None:\n    '''Say it.'''\n    print('plugged in')\n"
+    world.install("first", "1.0", source, commands="hello = first.module:run\nown = first.module")
+    world.install("second", "2.0", source, commands="hello = second.module:run")
+    shown = hermtk("hello")
+    assert shown.status == 1
+    assert "the command 'hello' of" in shown.error
+    assert {"first 1.0", "second 2.0"} == {
+        name for name in ("first 1.0", "second 2.0") if name in shown.error
+    }
+    assert "has a command of that name too; uninstall one of them" in shown.error
+    assert "hello" not in hermtk("--help").out
+    assert hermtk("own").out == "plugged in\n"
+
+
+def test_a_command_that_cannot_be_parsed_is_named_and_no_bug_of_ours(hermtk, world):
+    world.install("mine", "0.3", "def run(what: 'missing') -> None: ...", commands="odd = mine.module:run")
+    shown = hermtk("odd")
+    assert shown.status == 1
+    assert "the command 'odd' of mine 0.3 cannot be used: name 'missing' is not defined" in shown.error

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from hermtk import __version__
+from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.files import save_model
 from hermtk_cli.describe import option_docs
 
 
@@ -75,3 +77,52 @@ def test_the_meaning_of_an_option_is_found_in_a_docstring(text, said):
 
 def test_without_options_no_meaning_is_looked_for():
     assert option_docs("a: b", []) == {}
+
+
+@pytest.fixture
+def plugged(world, tmp_path):
+    """A model made with the subnet of a plugin."""
+    world.install("mine", "1.0", subnets="damped = mine.module")
+    config = ModelConfig(subnet="damped", channels=4, layers=1, n_basis=3, cutoff=3.0)
+    save_model(tmp_path / "plugged.pt", build_model(config, (1, 8)), config)
+    return tmp_path / "plugged.pt"
+
+
+def test_a_model_file_shows_the_plugins_it_needs(hermtk, plugged):
+    needs = json.loads(hermtk("show", plugged, "--json").out)["needs"]
+    assert [(n["distribution"], n["version"], n["name"]) for n in needs] == [
+        ("mine", "1.0", "damped"),
+        ("hermtk", __version__, "center"),
+        ("hermtk", __version__, "energy"),
+    ]
+    shown = hermtk("show", plugged)
+    assert shown.err == ""
+    assert f"mine 1.0 for the subnet damped, sources {needs[0]['sha256'][:12]}" in shown.out
+    assert f"hermtk {__version__} for the readout energy" in shown.out
+
+
+@pytest.mark.filterwarnings("always::hermtk.errors.PluginChanged")
+def test_a_changed_plugin_is_a_line_beside_the_result(hermtk, plugged, world):
+    world.install("mine", "1.1", subnets="damped = mine.module")
+    shown = hermtk("show", plugged, "--json")
+    assert shown.status == 0
+    assert json.loads(shown.out)["subnet"] == "damped"
+    said = f"warning: {plugged}: made with mine 1.0, installed is mine 1.1: results may differ\n"
+    assert shown.err == said
+
+
+def test_a_missing_plugin_is_an_error_that_says_what_to_install(hermtk, plugged, world):
+    world.uninstall("mine")
+    shown = hermtk("show", plugged)
+    assert shown.status == 1
+    assert (
+        "needs the subnet 'damped' of mine 1.0, which is not installed: install it by `pip install mine==1.0`"
+        in (shown.error)
+    )
+
+
+def test_a_disabled_component_is_shown_with_the_reason(hermtk, world):
+    world.install("first", "1.0", subnets="damped = first.module\npainn = first.module")
+    world.install("second", "2.0", subnets="damped = second.module")
+    assert "is disabled: second 2.0 has a subnet of that name too" in hermtk("show", "damped").error
+    assert "from hermtk" in hermtk("show", "painn").out

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,14 @@ import hermtk.relations
 import hermtk.subnets
 from docs_pages import EXAMPLES
 from hermtk import registry
+from plugin_world import write_facts
 
 sys.path.insert(0, str(EXAMPLES))
 
 # name of the component -> the folder that it would lie in
 FOLDERS = {
     "faded": hermtk.subnets,
+    "blind": hermtk.subnets,
     "classes": hermtk.relations,
     "invariants": hermtk.readouts,
     "jsonl": hermtk.data.formats,
@@ -33,8 +34,8 @@ def fresh_registry():
     registry._entries.cache_clear()
     for name, folder in FOLDERS.items():
         sys.modules.pop(f"{folder.__name__}.{name}", None)
-        sys.modules.pop(f"hermtk_example.{name}", None)
-    sys.modules.pop("hermtk_example", None)
+        sys.modules.pop(f"hermtk_mine.{name}", None)
+    sys.modules.pop("hermtk_mine", None)
 
 
 @pytest.fixture
@@ -50,18 +51,10 @@ def added(fresh_registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 @pytest.fixture
 def installed(fresh_registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """The distribution of the page as an installer leaves it: the package, its name and its entry points."""
-    project = tomllib.loads((EXAMPLES / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    package, facts = tmp_path / "hermtk_example", tmp_path / "hermtk_example-0.1.0.dist-info"
+    package = tmp_path / "hermtk_mine"
     package.mkdir()
-    facts.mkdir()
     (package / "__init__.py").touch()
     for name in FOLDERS:
         shutil.copy(EXAMPLES / f"{name}.py", package)
-    about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    (facts / "METADATA").write_text(about, encoding="utf-8")
-    points = [
-        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in targets.items())
-        for group, targets in project["entry-points"].items()
-    ]
-    (facts / "entry_points.txt").write_text("\n".join(points), encoding="utf-8")
+    write_facts(tmp_path, EXAMPLES / "pyproject.toml")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from blind import Blind
 from classes import Classes
 from faded import Faded
 from invariants import Invariants
@@ -50,7 +51,7 @@ def test_every_example_file_is_shown_on_the_page():
     shown = {
         block.language.split()[-1] for block in blocks(PAGE) if block.language.startswith("{literalinclude}")
     }
-    assert shown == {f"examples/extending/{path.name}" for path in EXAMPLES.iterdir() if path.is_file()}
+    assert shown == {f"examples/extending/{path.name}" for path in EXAMPLES.glob("*.py")}
 
 
 def test_no_block_of_the_page_is_left_untried():
@@ -74,7 +75,7 @@ class TestWhereComponentsAreFound:
 
     def test_an_entry_point_is_all_it_takes(self, installed, kind: str, name: str, contract: str):
         entry = registry.entries(kind)[name]
-        assert (entry.distribution, entry.version) == ("hermtk-example", "0.1.0")
+        assert (entry.distribution, entry.version) == ("hermtk-mine", "0.1.0")
         assert contract in {base.__name__ for base in registry.find(kind, name).__mro__}
 
     def test_without_either_it_is_unknown(self, kind: str, name: str, contract: str):
@@ -98,10 +99,26 @@ def test_a_model_of_a_plugin_is_built_saved_and_loaded(installed, tmp_path: Path
     potential = build_model(config, (1, 6, 8))
     save_model(tmp_path / "model.pt", potential, config)
     needs = torch.load(tmp_path / "model.pt", weights_only=True)["needs"]
-    assert {n["distribution"] for n in needs if n["kind"] != "relation"} == {"hermtk-example"}
+    assert {n["distribution"] for n in needs if n["kind"] != "relation"} == {"hermtk-mine"}
     graph = build_graph(molecule(), potential.cutoff, torch.float32)
     loaded = load_model(tmp_path / "model.pt").potential
     assert torch.equal(predict(loaded, graph).energy, predict(potential, graph).energy)
+
+
+@parametrize_laws(
+    [Subject(Blind, variant) for variant in VARIANTS], [law for law in laws(slow=False) if law.name in CHOSEN]
+)
+def test_a_subnet_without_typed_layers_keeps_the_laws(law: Law, subject: Subject):
+    law(subject)
+
+
+def test_a_subnet_without_typed_layers_is_named_like_any_other(added):
+    values = {"subnet": "blind", "variant": "hpnet", "channels": 8, "subnet_options": {"hidden": 4}}
+    potential = build_model(make_config({"model": values}).model, (1, 6, 8))
+    assert len(potential.network.layers[0].subnets) == 9
+    values = {"subnet": "faded", "channels": 8, "subnet_overrides": {"H": "blind"}}
+    potential = build_model(make_config({"model": values}).model, (1, 6, 8))
+    assert potential.network.groups == ((1, 2), (0,))
 
 
 def test_a_line_among_the_variants_gives_a_scheme_its_name(added, monkeypatch: pytest.MonkeyPatch):

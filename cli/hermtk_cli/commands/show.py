@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hermtk.errors import UnknownName
+from hermtk.errors import HermtkError, UnknownName
 from hermtk_cli.options import AsJson, open_model
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def run(
     found = [component for component in known if component.name == name]
     if not found and not _looks_like_a_file(name):
         raise UnknownName("component or model file", name, {component.name for component in known})
-    values = [_component(component) for component in found] if found else _model(Path(name))
+    usable = [component for component in found if not component.problem]
+    if found and not usable:
+        raise HermtkError(found[0].problem)
+    values = [_component(component) for component in usable] if usable else _model(Path(name))
     if as_json:
         print_json(values)
     elif isinstance(values, list):
@@ -92,6 +95,7 @@ def _print_component(values: Mapping[str, Any]) -> None:
 
 def _model(path: Path) -> dict[str, Any]:
     from hermtk.data.elements import symbols
+    from hermtk.models.layers import subnets_in_words
     from hermtk.models.variants import variant
 
     path, file = open_model(path, "cpu")
@@ -100,12 +104,14 @@ def _model(path: Path) -> dict[str, Any]:
         "model": str(path),
         "elements": symbols(potential.elements),
         "subnet": file.config.subnet,
+        "subnets": subnets_in_words(file.config),
         "variant": file.config.variant,
         "relation": variant(file.config.variant).relation,
         "relations": list(potential.table.labels),
         "cutoff": potential.cutoff,
         "parameters": sum(weight.numel() for weight in potential.parameters()),
         "config": file.config.model_dump(mode="json"),
+        "needs": [dict(need) for need in file.needs],
         "facts": dict(file.facts),
     }
 
@@ -119,13 +125,14 @@ def _print_model(values: Mapping[str, Any]) -> None:
     console.print(values["model"], style="bold")
     rows = {
         "elements": ", ".join(values["elements"]),
-        "subnet": values["subnet"],
+        "subnet": values["subnets"],
         "variant": f"{values['variant']}: {len(values['relations'])} relations ({values['relation']})",
         "readout": config["readout"],
         "cut-off": f"{values['cutoff']:g} Å",
         "size": f"{config['layers']} layers, {config['channels']} channels, {values['parameters']:,} parameters",
         "precision": config["dtype"],
         "short-range repulsion": "ZBL" if config["zbl"] else "none",
+        "needs": "\n".join(map(_need, values["needs"])),
     }
     sections = {name: fact for name, fact in values["facts"].items() if isinstance(fact, Mapping)}
     single = {name: fact for name, fact in values["facts"].items() if name not in {*sections, "parameters"}}
@@ -133,6 +140,11 @@ def _print_model(values: Mapping[str, Any]) -> None:
     for name, section in sections.items():
         console.print(f"\n{name.replace('_', ' ')}", style="bold")
         console.print(facts(_shortened(_flat(section))))
+
+
+def _need(need: Mapping[str, str]) -> str:
+    digest = f", sources {need['sha256'][:12]}" if need.get("sha256") else ""
+    return f"{need['distribution']} {need['version']} for the {need['kind']} {need['name']}{digest}"
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:

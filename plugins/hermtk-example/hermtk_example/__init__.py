@@ -1,0 +1,1 @@
+"""The subnet example for hermtk."""
