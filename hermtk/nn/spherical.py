@@ -1,0 +1,24 @@
+"""Linear maps of spherical tensors: channels are mixed within each order, directions kept."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from hermtk.nn.typed import TypedLinear, over_components
+from hermtk.relations.union import Rows
+
+
+class SphericalLinear(nn.Module):
+    """A typed linear map without bias for each order."""
+
+    def __init__(self, relations: int, inputs: Sequence[int], outputs: int) -> None:
+        """``inputs``: the channels of each order."""
+        super().__init__()
+        self.orders = nn.ModuleList(TypedLinear(relations, n, outputs, bias=False) for n in inputs)
+
+    def forward(self, features: tuple[Tensor, ...], rows: Rows) -> tuple[Tensor, ...]:
+        """Features of order l are [rows, 2l+1, inputs of l]."""
+        return tuple(
+            layer(f.flatten(0, 1), over_components(rows, f.shape[1])).unflatten(0, f.shape[:2])
+            for f, layer in zip(features, self.orders, strict=True)
+        )
