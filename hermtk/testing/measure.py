@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 # results below this are as good as zero: eV, eV/Angstrom
-_SMALL = 1e-3
+_SMALL = 1e-2
 
 
 def apart(first: Tensor, second: Tensor) -> float:

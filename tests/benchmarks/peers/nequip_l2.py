@@ -1,5 +1,7 @@
 """NequIP with l up to 2: 4 layers, 32 features of each parity, 8 Bessel functions, radial networks of 2 x 64; eager.
 
+With ``--single`` 32 features of each order instead of 32 of each order and parity: as many as hermtk's ``unite`` has.
+
 Batzner et al., Nature Communications 13, 2453 (2022). Its output module always derives the stress along with the forces.
 """
 # pyright: reportMissingImports=false
@@ -36,7 +38,7 @@ def load(frames: list[Atoms], job: str, chosen: argparse.Namespace) -> Peer:
             r_max=CUTOFF,
             num_layers=4,
             l_max=2,
-            parity=True,
+            parity=not chosen.single,
             num_features=32,
             radial_mlp_depth=2,
             radial_mlp_width=64,
@@ -51,7 +53,12 @@ def load(frames: list[Atoms], job: str, chosen: argparse.Namespace) -> Peer:
         found = model({**batch, AtomicDataDict.POSITIONS_KEY: batch[AtomicDataDict.POSITIONS_KEY].clone()})
         return found[AtomicDataDict.TOTAL_ENERGY_KEY].squeeze(-1), found[AtomicDataDict.FORCE_KEY]
 
-    return Peer(importlib.metadata.version("nequip"), "nequip l2", model, predict)
+    return Peer(
+        importlib.metadata.version("nequip"),
+        "nequip l2" + (" single" if chosen.single else ""),
+        model,
+        predict,
+    )
 
 
 def _data(from_dict: Callable, atoms: Atoms, found: tuple[np.ndarray, ...], numbers: np.ndarray) -> dict:
@@ -66,5 +73,10 @@ def _data(from_dict: Callable, atoms: Atoms, found: tuple[np.ndarray, ...], numb
     return from_dict({**data, **periodic} if atoms.pbc.any() else data)
 
 
+def options(parser: argparse.ArgumentParser) -> None:
+    """What only this driver knows."""
+    parser.add_argument("--single", action="store_true", help="one parity for each order")
+
+
 if __name__ == "__main__":
-    main(__doc__ or "", "nequip", load, lambda _: None)
+    main(__doc__ or "", "nequip", load, options)
