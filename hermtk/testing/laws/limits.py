@@ -99,7 +99,7 @@ def symmetric_places_are_harmless(subject: Subject) -> Iterator[Case]:
         (lattice, "a perfect crystal"),
     ):
         small, twice = np.zeros((len(structure), 3)), np.zeros((len(structure), 3))
-        small[1], twice[1] = 1e-3, 2e-3
+        small[1], twice[1] = 2e-4, 4e-4
         at_rest, pushed, further, rough = (
             subject.result(model, structures.moved(structure, by)).forces[1]
             for model, by in (
