@@ -67,6 +67,11 @@ class Alone(Subnet):
         return self.layer(senders, receivers, edges)
 
 
+def one_by_one(model: nn.Module) -> bool:
+    """Whether a part of a model runs once per relation, with more than one of them."""
+    return any(isinstance(module, Looped) and module.relations > 1 for module in model.modules())
+
+
 def for_each_relation(layer: TypeBlindSubnet, relations: int) -> Looped:
     """A copy of a layer for each relation, alike at the start as typed weights are."""
     return Looped([Alone(deepcopy(layer)) for _ in range(relations)])

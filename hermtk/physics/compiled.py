@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hermtk.graph.graph import Graph, edge_vectors
 from hermtk.kernels.library import compiler_missing, library
-from hermtk.models.looped import Looped
+from hermtk.models.looped import one_by_one
 from hermtk.models.potential import Potential
 from hermtk.physics.derivatives import Prediction, energy_and_slopes, predict, prediction
 from hermtk.relations.union import UnionGraph
@@ -32,7 +32,7 @@ def make_kernel(potential: Potential, differentiate: bool, training: bool) -> Ke
 
 def not_compiled(potential: Potential) -> str:
     """Why a potential runs as it is; empty where it can be compiled."""
-    if any(isinstance(module, Looped) and module.relations > 1 for module in potential.modules()):
+    if one_by_one(potential):
         return "a subnet that knows nothing of relations runs once for each, in numbers that a compiled graph cannot hold"
     return compiler_missing()
 

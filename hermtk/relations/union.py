@@ -52,6 +52,16 @@ class UnionGraph:
     centers: Rows
     shares: "Shares | None" = None
 
+    @property
+    def sides(self) -> int:
+        """How many sums of messages a centre slot has: two where relations have two sides."""
+        return 1 if self.side is None else 2
+
+    @property
+    def center_side(self) -> Int[Tensor, " k"]:
+        """Each edge's centre slot and side as one index: all slots' first sides, then all slots' second sides."""
+        return self.center if self.side is None else self.center + self.side * self.center_atom.shape[0]
+
     def to(self, device: torch.device | str) -> "UnionGraph":
         """The same union on a device."""
         return _map(self, lambda tensor: tensor.to(device))

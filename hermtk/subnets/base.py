@@ -92,7 +92,21 @@ class Edges:
         return self.geometry.angular.index_select(0, self.union.edge)
 
 
-class Subnet(nn.Module, ABC):
+class Orders(nn.Module, ABC):
+    """The orders of spherical tensors that a layer works with."""
+
+    @property
+    @abstractmethod
+    def l_max(self) -> int:
+        """The highest order of the features it reads and changes."""
+
+    @property
+    def l_angular(self) -> int:
+        """The highest order of spherical harmonics it wants of the edges."""
+        return self.l_max
+
+
+class Subnet(Orders):
     """One layer: from the features of all atoms to the change at each centre slot.
 
     Build it from ``TypedLinear`` and ``TypedMLP`` and it runs once for all relations. Options are the keyword-only
@@ -108,22 +122,12 @@ class Subnet(nn.Module, ABC):
         self.relations = relations
         self.n_radial = n_radial
 
-    @property
-    @abstractmethod
-    def l_max(self) -> int:
-        """The highest order of the features it reads and changes."""
-
-    @property
-    def l_angular(self) -> int:
-        """The highest order of spherical harmonics it wants of the edges."""
-        return self.l_max
-
     @abstractmethod
     def forward(self, features: Features, edges: Edges) -> Features:
         """The change of each centre slot, [Q, 2l+1, channels] per order, from the features of all atoms, [A, 2l+1, channels]."""
 
 
-class TypeBlindSubnet(nn.Module, ABC):
+class TypeBlindSubnet(Orders):
     """One layer that knows nothing of relations: an ordinary module on an ordinary graph of atoms that send and receive.
 
     The network makes a copy of it for each relation, alike at the start, and runs it on that relation's edges as if there were
@@ -136,16 +140,6 @@ class TypeBlindSubnet(nn.Module, ABC):
         super().__init__()
         self.channels = channels
         self.n_radial = n_radial
-
-    @property
-    @abstractmethod
-    def l_max(self) -> int:
-        """The highest order of the features it reads and changes."""
-
-    @property
-    def l_angular(self) -> int:
-        """The highest order of spherical harmonics it wants of the edges."""
-        return self.l_max
 
     @abstractmethod
     def forward(self, senders: Features, receivers: Features, edges: Edges) -> Features:

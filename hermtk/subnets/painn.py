@@ -77,10 +77,9 @@ class PaiNN(Subnet):
         """Sums over each centre slot's edges; vectors separately for the two sides of a triad."""
         union, geometry = edges.union, edges.geometry
         phi = self.source(s.index_select(0, union.source_atom), union.sources)  # (P, parts C)
-        slots = union.center_atom.shape[0]
-        sides = 1 if union.side is None else 2
-        row = union.center if union.side is None else union.center + union.side * slots
-        routes = Routes(union.edge, union.neighbor, union.neighbor_atom, row, sides * slots, union.edges)
+        slots, sides = union.center_atom.shape[0], union.sides
+        into, rows = union.center_side, sides * slots
+        routes = Routes(union.edge, union.neighbor, union.neighbor_atom, into, rows, union.edges)
         sums = convolve(
             v, phi, geometry.radial, self.filter.weight, geometry.angular[:, :4], self.couplings, routes
         ).unflatten(0, (sides, slots))  # (sides, Q, 1 + 3, C)

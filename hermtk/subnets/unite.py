@@ -106,15 +106,19 @@ class Unite(Subnet):
         # of normalised scalars: a product of features with features would grow from layer to layer
         phi = self.source(over_channels(sources[0].squeeze(1)), union.sources)  # (P, paths C)
         up = torch.cat(self.up(sources, union.sources), dim=1)  # (P, S, C)
-        slots, sides = union.center_atom.shape[0], 1 if union.side is None else 2
-        row = union.center if union.side is None else union.center + union.side * slots
-        each = torch.arange(row.shape[0], device=row.device)
-        into, rows = (row, sides * slots) if self.attention is None else (each, row.shape[0])
+        slots, sides = union.center_atom.shape[0], union.sides
+        into, rows = union.center_side, sides * slots
+        if self.attention is not None:
+            # each message on its own: it is weighed before it is summed
+            rows = into.shape[0]
+            into = torch.arange(rows, device=into.device)
         routes = Routes(union.edge, union.neighbor, union.neighbor, into, rows, union.edges)
         angular = geometry.angular[:, : self.couplings.angulars]
         sums = convolve(up, phi, geometry.radial, self.filter.weight, angular, self.couplings, routes)
         if self.attention is not None:
-            sums = segment_sum(self._attended(sums, self.attention, union.edges), row, sides * slots)
+            sums = segment_sum(
+                self._attended(sums, self.attention, union.edges), union.center_side, sides * slots
+            )
         return [
             self.mix(self._by_order(side), union.centers)
             for side in sums.unflatten(0, (sides, slots)).unbind()

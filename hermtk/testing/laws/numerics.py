@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hermtk.graph.graph import edge_vectors
 from hermtk.kernels.library import library
-from hermtk.models.looped import Looped
+from hermtk.models.looped import one_by_one
 from hermtk.models.potential import Potential
 from hermtk.physics.compiled import Kernel, make_kernel
 from hermtk.subnets.base import Geometry
@@ -45,7 +45,7 @@ def everything_moves_with_the_model(subject: Subject) -> Iterator[Case]:
     A tensor that is no buffer stays behind; Python that branches on data has nothing to go by. Not for one module per relation.
     """
     potential, graph = subject.make(ORGANIC), subject.graph(structures.molecule())
-    if _looped(potential):
+    if one_by_one(potential):
         return
     union = potential.relate(graph.numbers, graph.center, graph.neighbor).to("meta")
     numbers, center, neighbor = (x.to("meta") for x in (graph.numbers, graph.center, graph.neighbor))
@@ -64,7 +64,7 @@ def compiled_equals_eager(subject: Subject) -> Iterator[Case]:
     with jaxtyping's hook). Not for one module per relation.
     """
     potential = replace(subject, layers=1).make(ORGANIC).requires_grad_(False)
-    if _looped(potential):
+    if one_by_one(potential):
         return
     # checks of shapes, where a test run has them on, cannot be traced; the compiler's own warnings are not ours
     checks = config.jaxtyping_disable
@@ -97,7 +97,3 @@ def _compiled_cases(subject: Subject, eager: Kernel, potential: Potential) -> It
             found += [energies, slopes]
         yield Case(f"{name}: energies", apart(found[0], found[2]), 1e-10)
         yield Case(f"{name}: slopes", apart(found[1], found[3]), 1e-9)
-
-
-def _looped(potential: Potential) -> bool:
-    return any(isinstance(module, Looped) and module.relations > 1 for module in potential.modules())
