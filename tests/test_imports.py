@@ -18,6 +18,7 @@ ORDER = (
     "readouts",
     "models",
     "physics",
+    "audit",
     "training",
     "evaluation",
 )

@@ -2,7 +2,8 @@
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from hermtk.data.checks import check_structure
@@ -10,7 +11,7 @@ from hermtk.data.formats import _npz
 from hermtk.data.formats.base import Format
 from hermtk.data.structure import Structure
 from hermtk.errors import DataError, HermtkError
-from hermtk.files import replacing
+from hermtk.files import making, replacing
 from hermtk.registry import entries, find
 from hermtk.units import Units
 
@@ -21,36 +22,56 @@ FALLBACK = "ase"
 def read_structures(
     path: Path | str, *, format: str | None = None, units: Units | None = None
 ) -> list[Structure]:
-    """Every structure of a file, in our units and checked.
+    """Every structure of a file, in our units and checked: the list of ``iterate_structures``."""
+    return list(iterate_structures(path, format=format, units=units))
+
+
+def iterate_structures(
+    path: Path | str,
+    *,
+    format: str | None = None,
+    units: Units | None = None,
+    faulty: Callable[[Structure, DataError], None] | None = None,
+) -> Iterator[Structure]:
+    """The structures of a file one after the other, in our units and checked.
 
     Args:
-        path: the file.
+        path: the file, or the folder of a format whose data sets are folders.
         format: the name of a format; without it the file's name and content decide.
         units: what the file's numbers are in, where the format does not say it.
+        faulty: told of structures that cannot be (a force that is not finite, two atoms at one place), which are then left
+            out; without it the first one is raised. A file that cannot be read on is raised in any case.
 
     Raises:
         DataError: no such file, an empty or damaged one, or a structure that cannot be (names file and frame).
         UnknownName: no format of that name.
     """
     path = Path(path)
+    found = False
     try:
         _check_file(path)
-        name = format or _recognised(path)
-        structures = []
+        name = format or recognised(path)
         for structure in find("format", name)().read(path, units):
-            check_structure(structure)
-            structures.append(structure)
+            found = True
+            try:
+                check_structure(structure)
+            except DataError as problem:
+                if faulty is None:
+                    raise
+                faulty(structure, problem)
+                continue
+            yield structure
     except OSError as cause:
         raise DataError(f"{path} cannot be read: {_reason(cause)}") from cause
-    if not structures:
+    if not found:
         raise DataError(f"{path} holds no structures (read as {name})")
-    return structures
 
 
-def write_structures(path: Path | str, structures: Sequence[Structure], *, format: str | None = None) -> None:
+def write_structures(path: Path | str, structures: Iterable[Structure], *, format: str | None = None) -> None:
     """Write structures with their labels; the file is there whole or not at all.
 
-    ``format`` is the name of a format; without it the suffix of ``path`` decides.
+    ``format`` is the name of a format; without it the suffix of ``path`` decides. Formats that can write one structure
+    after the other take them from an iterator without holding them all.
 
     Raises:
         RunError: the file cannot be written, a full disk for instance.
@@ -58,16 +79,24 @@ def write_structures(path: Path | str, structures: Sequence[Structure], *, forma
         UnknownName: no format of that name.
     """
     path = Path(path)
-    if not structures:
-        raise DataError(f"there are no structures to write to {path}")
     writer = find("format", format or _writable(path))()
-    with replacing(path) as beside:
-        writer.write(beside, structures)
+    coming = iter(structures)
+    first = next(coming, None)
+    if first is None:
+        raise DataError(f"there are no structures to write to {path}")
+    place = making if writer.folder else replacing
+    with place(path) as beside:
+        writer.write(beside, chain([first], coming))
 
 
 def file_digest(path: Path | str) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with Path(path).open("rb") as file:
+    """The SHA-256 of a file's bytes, in hexadecimal; of a folder, that of its files' names and digests in order."""
+    path = Path(path)
+    if path.is_dir():
+        names = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = (f"{file.relative_to(path).as_posix()} {file_digest(file)}\n" for file in names)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -79,16 +108,28 @@ def builtin_path() -> Path:
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise DataError(f"there is no file {path}")
-    if not path.is_file():
-        raise DataError(f"{path} is not a file")
-    if path.stat().st_size == 0:
+    if not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path} is neither a file nor a folder")
+    if path.is_file() and path.stat().st_size == 0:
         raise DataError(f"{path} is empty")
 
 
-def _recognised(path: Path) -> str:
+def recognised(path: Path) -> str:
+    """The name of the format that reads a file or folder.
+
+    Raises:
+        DataError: none does.
+    """
     for name, format in _formats().items():
-        if format.recognises(path):
-            return name
+        # a plugin whose look at the file fails does not stop the others
+        with contextlib.suppress(Exception):
+            if format.folder == path.is_dir() and format.recognises(path):
+                return name
+    if path.is_dir():
+        folders = ", ".join(name for name, format in _formats().items() if format.folder)
+        raise DataError(
+            f"{path} is a folder that no format recognises (data sets in folders: {folders or 'none'})"
+        )
     if path.suffix.lower() == ".npz":
         raise DataError(
             f"{path} holds {', '.join(sorted(_npz.names(path))) or 'nothing'}, which no format recognises; "

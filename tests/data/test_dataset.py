@@ -146,7 +146,7 @@ def test_a_file_of_blank_lines_holds_no_structures(tmp_path):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match="is not a file"):
+    with pytest.raises(DataError, match="folder that no format recognises"):
         read_structures(tmp_path)
 
 

@@ -1,7 +1,7 @@
 """Every other file that ASE reads: its own .traj and .db, VASP, CP2K, CIF and so on."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ase.io import iread, write
@@ -36,7 +36,7 @@ class ASE(Format):
         except Exception as cause:
             raise DataError(f"{path}:{frame}: ASE cannot read this file: {cause!r}") from cause
 
-    def write(self, path: Path, structures: Sequence[Structure]) -> None:
+    def write(self, path: Path, structures: Iterable[Structure]) -> None:
         if path.suffix.lower() not in KEEPS_LABELS:
             raise DataError(
                 f"labels would be lost in a file that ends in {path.suffix or path.name!r}; write .extxyz, .npz or one of ASE's "

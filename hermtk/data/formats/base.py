@@ -1,7 +1,7 @@
 """The contract of a file format: structures in, structures out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +18,8 @@ class Format(ABC):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    # whether a data set of this format is a folder
+    folder: ClassVar[bool] = False
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -32,8 +34,8 @@ class Format(ABC):
             DataError: the file is damaged, names the frame.
         """
 
-    def write(self, path: Path, structures: Sequence[Structure]) -> None:
-        """Write structures with their labels.
+    def write(self, path: Path, structures: Iterable[Structure]) -> None:
+        """Write structures with their labels, at least one; ``path`` is an empty folder where ``folder`` is true.
 
         Raises:
             DataError: the format cannot be written.

@@ -1,7 +1,7 @@
 """Extended XYZ, the text format of most data sets: eV and Angstrom unless declared otherwise."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import ClassVar, TextIO
@@ -34,7 +34,7 @@ class ExtXYZ(Format):
             except UnicodeDecodeError:
                 raise DataError(f"{path}:{frame}: this is not text, so it is no extended XYZ file") from None
 
-    def write(self, path: Path, structures: Sequence[Structure]) -> None:
+    def write(self, path: Path, structures: Iterable[Structure]) -> None:
         """Write with 8 decimals of positions and forces; values of ``info`` that text cannot hold are left out."""
         with path.open("w", encoding="utf-8") as file, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Skipping unhashable information")

@@ -1,6 +1,6 @@
 """Plain numpy archives in eV and Angstrom: structures of any size end to end, or one composition as a block."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -57,8 +57,9 @@ class Ragged(Format):
             known = {name: value for name, value in values.items() if name in LABELS}
             yield assemble(f"{path}:{frame}", values["numbers"], values["positions"], info=info, **known)
 
-    def write(self, path: Path, structures: Sequence[Structure]) -> None:
+    def write(self, path: Path, structures: Iterable[Structure]) -> None:
         """Write as ``read`` reads it; of ``info``, the values that every structure has and that stack into a plain array."""
+        structures = list(structures)
         arrays: dict[str, Any] = {
             "n_atoms": np.array([len(s) for s in structures], dtype=np.int64),
             "numbers": np.concatenate([s.numbers for s in structures]).astype(np.uint8),
