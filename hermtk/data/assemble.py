@@ -86,6 +86,6 @@ def floats(source: str, name: str, values: Any) -> np.ndarray:
     except ValueError as cause:
         raise DataError(f"{source}: {name} cannot be read as numbers: {cause}") from None
     if array.dtype.kind not in "iuf":
-        shown = repr(values) if array.ndim == 0 else f"an array of {array.dtype}"
+        shown = repr(values)[:80] if array.ndim == 0 else f"an array of {array.dtype}"
         raise DataError(f"{source}: {name} should be numbers, found {shown}")
     return array.astype(np.float64)

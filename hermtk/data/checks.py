@@ -8,11 +8,16 @@ from ase.geometry import complete_cell
 from scipy.spatial import KDTree
 
 from hermtk.data.elements import SYMBOLS
+from hermtk.data.store import labelled
 from hermtk.data.structure import Structure
 from hermtk.errors import DataError
 
 # Angstrom; nearer than this, two atoms are one atom written twice
 SAME_PLACE = 1e-3
+# Angstrom; farther out than this there are no atoms, and squares of lengths would overflow
+FARTHEST = 1e9
+# above so many atoms, those at one place are looked for before all pairs of near ones are listed
+MANY = 1000
 # volume of the cell's unit vectors; below this they are linearly dependent for all purposes
 FLAT = 1e-6
 
@@ -59,27 +64,48 @@ def check_shapes(
             )
 
 
-def require_labels(structures: Sequence[Structure], *, forces: bool, stress: bool) -> None:
+def require_labels(
+    structures: Sequence[Structure], *, forces: bool, stress: bool, allow_missing: bool = False
+) -> dict[str, int]:
     """Refuse structures without the labels that are trained on; the energy always is.
 
+    Returns:
+        How many structures lack a label, by label; empty unless ``allow_missing``.
+
     Raises:
-        DataError: says how many structures lack which label and names the first ones.
+        DataError: says how many structures lack which label and names the first ones; with ``allow_missing`` only where none
+            has a label.
     """
     wanted = {"energy": True, "forces": forces, "stress": stress}
+    missing = {}
     for label in (name for name, needed in wanted.items() if needed):
-        without = [s.source or "structure" for s in structures if getattr(s, label) is None]
-        if without:
-            dots = ", ..." if len(without) > 3 else ""
+        without = np.flatnonzero(~labelled(structures, label)).tolist()
+        count, first = len(without), [structures[k].source or "structure" for k in without[:3]]
+        if count and not (allow_missing and count < len(structures)):
+            dots = ", ..." if count > 3 else ""
             raise DataError(
-                f"{len(without)} of {len(structures)} structures have no {label}, which is trained on: "
-                f"{', '.join(without[:3])}{dots}. {_remedy(label)}"
+                f"{count} of {len(structures)} structures have no {label}, which is trained on: "
+                f"{', '.join(first)}{dots}. {_remedy(label, some=count < len(structures))}"
             )
+        if count:
+            missing[label] = count
+    return missing
 
 
-def _remedy(label: str) -> str:
-    if label == "energy":
-        return "Remove them from the data, or add their energies."
-    return f"Remove them from the data, add the {label}, or set the weight of {label} in the loss to 0."
+def _remedy(label: str, *, some: bool) -> str:
+    others = (
+        f"add their {label}"
+        if label == "energy"
+        else f"add the {label}, or set the weight of {label} in the loss to 0"
+    )
+    allow = (
+        " To train on the labels that are there, say --allow-missing (data.allow_missing)." if some else ""
+    )
+    return (
+        f"Remove them from the data, or {others}.{allow}"
+        if label == "energy"
+        else f"Remove them from the data, {others}.{allow}"
+    )
 
 
 def _check_numbers(source: str, numbers: np.ndarray) -> None:
@@ -102,6 +128,11 @@ def _check_finite(source: str, s: Structure) -> None:
     for name, value in (("energy", s.energy), ("stress", s.stress), ("cell", s.cell)):
         if value is not None and not np.isfinite(value).all():
             raise DataError(f"{source}: the {name} is not finite: {_row(np.ravel(value))}")
+    for name, values in (("position", s.positions), ("cell vector", s.cell)):
+        if (far := np.abs(values) > FARTHEST).any():
+            raise DataError(
+                f"{source}: a {name} reaches {np.abs(values[far]).max():g} Angstrom, beyond {FARTHEST:g}; are these its units?"
+            )
 
 
 def _check_cell(source: str, cell: np.ndarray, pbc: np.ndarray) -> None:
@@ -128,16 +159,32 @@ def _check_apart(source: str, s: Structure) -> None:
     fractional = s.positions @ inverse
     fractional = np.where(s.pbc, fractional - np.floor(fractional), fractional)
     fractional = np.where(s.pbc & (fractional >= 1.0), 0.0, fractional)
+    if len(s) > MANY:
+        _check_crowd(source, s, fractional @ cell)
     tree = KDTree(fractional, boxsize=np.where(s.pbc, 1.0, 0.0))
     reach = min(SAME_PLACE * np.linalg.norm(inverse, 2), 0.5)
     for i, j in tree.query_pairs(reach, output_type="ndarray"):
         step = fractional[j] - fractional[i]
         distance = float(np.linalg.norm((step - np.where(s.pbc, np.round(step), 0.0)) @ cell))
         if distance < SAME_PLACE:
-            names = " and ".join(f"{k} ({SYMBOLS[int(s.numbers[k])]})" for k in (i, j))
-            raise DataError(
-                f"{source}: atoms {names} are at one place, {distance:.1e} Angstrom apart, at {_row(s.positions[i])}"
-            )
+            raise _at_one_place(source, s, (int(i), int(j)), distance)
+
+
+def _check_crowd(source: str, s: Structure, positions: np.ndarray) -> None:
+    """Find atoms in the same box of half of SAME_PLACE: of thousands at one place, the list of all pairs fills the memory."""
+    boxes = np.floor(positions / (SAME_PLACE / 2))
+    order = np.lexsort(boxes.T)
+    shared = np.flatnonzero((np.diff(boxes[order], axis=0) == 0).all(axis=1))
+    if len(shared):
+        i, j = order[shared[0] : shared[0] + 2]
+        raise _at_one_place(source, s, (int(i), int(j)), float(np.linalg.norm(positions[i] - positions[j])))
+
+
+def _at_one_place(source: str, s: Structure, pair: tuple[int, int], distance: float) -> DataError:
+    names = " and ".join(f"{k} ({SYMBOLS[int(s.numbers[k])]})" for k in pair)
+    return DataError(
+        f"{source}: atoms {names} are at one place, {distance:.1e} Angstrom apart, at {_row(s.positions[pair[0]])}"
+    )
 
 
 def _row(values: np.ndarray) -> str:

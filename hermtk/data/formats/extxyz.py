@@ -4,16 +4,19 @@ import warnings
 from collections.abc import Iterable, Iterator
 from io import StringIO
 from pathlib import Path
-from typing import ClassVar, TextIO
+from typing import Any, ClassVar, TextIO
 
 from ase import Atoms
-from ase.io.extxyz import read_xyz, write_xyz
+from ase.io.extxyz import key_val_str_to_dict, read_xyz, write_xyz
 
 from hermtk.data.atoms import from_atoms, to_atoms
 from hermtk.data.formats.base import Format
 from hermtk.data.structure import Structure
 from hermtk.errors import DataError
 from hermtk.units import Units
+
+# characters; the line of key=value of a Hessian of 100 atoms has some two million
+LONGEST_LINE = 4 * 2**20
 
 
 class ExtXYZ(Format):
@@ -49,7 +52,7 @@ class ExtXYZ(Format):
 
 def _frame(file: TextIO, source: str) -> list[str]:
     """The lines of the next frame; none at the end of the file, where blank lines may stand."""
-    first = file.readline()
+    first = _line(file, source)
     if not first.strip():
         rest = next((line for line in file if line.strip()), None)
         if rest is not None:
@@ -61,7 +64,12 @@ def _frame(file: TextIO, source: str) -> list[str]:
         count = int(first)
     except ValueError:
         raise DataError(f"{source}: expected the number of atoms, found {first.strip()[:40]!r}") from None
-    lines = [first] + [file.readline() for _ in range(count + 1)]
+    if count < 0:
+        raise DataError(f"{source}: expected the number of atoms, found {count}")
+    lines = [first]
+    # an announced count is not believed: reading ends with the file
+    while len(lines) < count + 2 and (line := _line(file, source)):
+        lines.append(line)
     present = sum(1 for line in lines[2:] if line.strip())
     if present < count:
         raise DataError(
@@ -75,6 +83,13 @@ def _frame(file: TextIO, source: str) -> list[str]:
     return lines
 
 
+def _line(file: TextIO, source: str) -> str:
+    line = file.readline(LONGEST_LINE)
+    if len(line) == LONGEST_LINE:
+        raise DataError(f"{source}: a line has more than {LONGEST_LINE:,} characters; is this extended XYZ?")
+    return line
+
+
 def _may_be_cut(lines: list[str]) -> bool:
     *before, last = [word for line in lines for word in line.split()[-3:]]
     return _decimals(last) < max((_decimals(word) for word in before), default=0)
@@ -85,12 +100,34 @@ def _decimals(word: str) -> int:
 
 
 def _parsed(lines: list[str], source: str) -> Atoms:
+    widest = max((len(line.split()) for line in lines[2:]), default=0)
+
+    def known(comment: str) -> dict[str, Any]:
+        found = key_val_str_to_dict(comment)
+        if _announced(found.get("Properties", "")) > widest:
+            raise DataError(
+                f"{source}: this frame cannot be read, 'Properties' announces more columns than the {widest} that there are"
+            )
+        return found
+
     try:
-        return next(read_xyz(StringIO("".join(lines)), 0))
+        return next(read_xyz(StringIO("".join(lines)), 0, properties_parser=known))
+    except DataError:
+        raise
     except KeyError as cause:
         raise DataError(f"{source}: no element named {cause}") from cause
-    except (ValueError, TypeError, IndexError, OSError, StopIteration) as cause:
+    # ASE's parser raises whatever a damaged line makes it stumble over
+    except Exception as cause:
         raise DataError(f"{source}: this frame cannot be read, {_columns(lines) or cause}") from cause
+
+
+def _announced(properties: Any) -> int:
+    """The columns of ``name:type:columns:...``, which ASE would lay out before it looks at a line."""
+    try:
+        return sum(max(0, int(word)) for word in str(properties).split(":")[2::3])
+    except ValueError:
+        # ASE says what is wrong with it
+        return 0
 
 
 def _columns(lines: list[str]) -> str:

@@ -31,12 +31,7 @@ class Ragged(Format):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        if not super().recognises(path):
-            return False
-        try:
-            return {"numbers", "positions"} <= _npz.names(path)
-        except DataError:
-            return False
+        return _npz.holds(path, "numbers", "positions")
 
     def read(self, path: Path, units: Units | None = None) -> Iterator[Structure]:
         if units not in (None, Units()):
@@ -46,6 +41,10 @@ class Ragged(Format):
         arrays = _npz.load(path)
         if not {"numbers", "positions"} <= set(arrays):
             raise DataError(f"{path} has no 'numbers' and 'positions'; it holds {', '.join(sorted(arrays))}")
+        if arrays["numbers"].ndim != 1:
+            raise DataError(
+                f"{path}: 'numbers' should be one atomic number per atom, found shape {arrays['numbers'].shape}"
+            )
         if "energies" in arrays:
             arrays.setdefault("energy", arrays.pop("energies"))
         counts = _counts(path, arrays)
@@ -77,14 +76,17 @@ class Ragged(Format):
                 )
             if not without:
                 arrays[label] = join(values)
-        np.savez_compressed(path, allow_pickle=False, **arrays, **_stacked_info(structures, set(arrays)))
+        # into an open file: numpy would write to another name where the suffix is not its own
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays, **_stacked_info(structures, set(arrays)))
 
 
 def _counts(path: Path, arrays: Arrays) -> np.ndarray:
     """Atoms per structure; a block of one composition is laid end to end in ``arrays``."""
     if "n_atoms" in arrays:
         counts = arrays["n_atoms"]
-        if counts.ndim != 1 or counts.dtype.kind not in "iu" or (counts < 0).any():
+        # no count is beyond the rows that are there, so their sum cannot overflow
+        if counts.ndim != 1 or counts.dtype.kind not in "iu" or not _fit(counts, len(arrays["numbers"])):
             raise DataError(f"{path}: 'n_atoms' should be one count per structure")
         return counts.astype(np.int64)
     positions = arrays["positions"]
@@ -106,6 +108,10 @@ def _counts(path: Path, arrays: Arrays) -> np.ndarray:
         if name in arrays and arrays[name].shape == ((3, 3) if name == "cell" else (3,)):
             arrays[name] = np.broadcast_to(arrays[name], (frames, *arrays[name].shape))
     return np.full(frames, n)
+
+
+def _fit(counts: np.ndarray, atoms: int) -> bool:
+    return bool(((counts >= 0) & (counts <= atoms)).all())
 
 
 def _check_rows(path: Path, arrays: Arrays, frames: int, atoms: int) -> None:

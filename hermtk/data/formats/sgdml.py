@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hermtk.data.assemble import assemble
+from hermtk.data.assemble import assemble, floats
 from hermtk.data.formats import _npz
 from hermtk.data.formats.base import Format
 from hermtk.data.structure import Structure
@@ -27,12 +27,9 @@ class SGDML(Format):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        if not super().recognises(path):
-            return False
-        try:
-            return _kind(_npz.names(path)) is not None
-        except DataError:
-            return False
+        return any(
+            _npz.holds(path, kind["numbers"], kind["positions"]) for kind in (RMD17_NAMES, SGDML_NAMES)
+        )
 
     def read(self, path: Path, units: Units | None = None) -> Iterator[Structure]:
         arrays = _npz.load(
@@ -86,8 +83,12 @@ def _rmd17_units(path: Path, given: Units | None) -> Units:
 
 
 def _sgdml_units(path: Path, arrays: dict[str, np.ndarray], given: Units | None) -> Units:
-    words = {name: arrays[name].reshape(-1)[0] for name in ("e_unit", "r_unit") if name in arrays}
-    text = {name: word.decode() if isinstance(word, bytes) else str(word) for name, word in words.items()}
+    present = [name for name in ("e_unit", "r_unit") if name in arrays and arrays[name].size == 1]
+    words = {name: arrays[name].item() for name in present}
+    text = {
+        name: word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
+        for name, word in words.items()
+    }
     if len(text) < 2:
         if given is None:
             raise DataError(
@@ -111,9 +112,11 @@ def _sgdml_units(path: Path, arrays: dict[str, np.ndarray], given: Units | None)
     return declared
 
 
-def _cell(path: Path, lattice: np.ndarray | None) -> np.ndarray | None:
-    if lattice is None or not lattice.any():
+def _cell(path: Path, values: np.ndarray | None) -> np.ndarray | None:
+    if values is None or not (lattice := floats(str(path), "'lattice'", values)).any():
         return None
+    if lattice.shape != (3, 3):
+        raise DataError(f"{path}: 'lattice' should have shape (3, 3), found {lattice.shape}")
     if not np.allclose(lattice, lattice.T):
         raise DataError(
             f"{path}: a skewed 'lattice' is ambiguous, versions of sGDML disagree on rows or columns; "
