@@ -40,8 +40,11 @@ def fail(text: str) -> None:
 
 
 @contextmanager
-def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar that vanishes when the work is done; the function given moves it on. No bar where nobody watches."""
+def progress(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar that vanishes when the work is done; the function given moves it on. No bar where nobody watches.
+
+    ``total`` may not be known.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = stderr()

@@ -2,17 +2,18 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 from hermtk.data.checks import check_structure
 from hermtk.data.formats import _npz
 from hermtk.data.formats.base import Format
+from hermtk.data.store import Store, is_store
 from hermtk.data.structure import Structure
 from hermtk.errors import DataError, HermtkError
 from hermtk.files import making, replacing
-from hermtk.registry import entries, find
+from hermtk.registry import checked_options, entries, find
 from hermtk.units import Units
 
 # reads whatever the others do not recognise
@@ -24,6 +25,21 @@ def read_structures(
 ) -> list[Structure]:
     """Every structure of a file, in our units and checked: the list of ``iterate_structures``."""
     return list(iterate_structures(path, format=format, units=units))
+
+
+def open_structures(
+    path: Path | str, *, format: str | None = None, units: Units | None = None
+) -> Sequence[Structure]:
+    """The structures of a file: those of a store stay on disk, compared with what was written; others are read.
+
+    Raises:
+        DataError, UnknownName: as ``iterate_structures``.
+    """
+    if is_store(Path(path)) and format in (None, "store") and units in (None, Units()):
+        store = Store(path)
+        store.verify()
+        return store
+    return read_structures(path, format=format, units=units)
 
 
 def iterate_structures(
@@ -45,13 +61,14 @@ def iterate_structures(
     Raises:
         DataError: no such file, an empty or damaged one, or a structure that cannot be (names file and frame).
         UnknownName: no format of that name.
+        ConfigError: a format with an option that has no default.
     """
     path = Path(path)
     found = False
     try:
         _check_file(path)
         name = format or recognised(path)
-        for structure in find("format", name)().read(path, units):
+        for structure in _made(name).read(path, units):
             found = True
             try:
                 check_structure(structure)
@@ -79,7 +96,7 @@ def write_structures(path: Path | str, structures: Iterable[Structure], *, forma
         UnknownName: no format of that name.
     """
     path = Path(path)
-    writer = find("format", format or _writable(path))()
+    writer = _made(format or _writable(path))
     coming = iter(structures)
     first = next(coming, None)
     if first is None:
@@ -90,8 +107,13 @@ def write_structures(path: Path | str, structures: Iterable[Structure], *, forma
 
 
 def file_digest(path: Path | str) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal; of a folder, that of its files' names and digests in order."""
+    """The SHA-256 of a file's bytes, in hexadecimal; of a folder, that of its files' names and digests in order.
+
+    Of a store, that of what was written to it: neighbour lists kept in its folder do not change it.
+    """
     path = Path(path)
+    if is_store(path):
+        return Store(path).digest
     if path.is_dir():
         names = sorted(file for file in path.rglob("*") if file.is_file())
         lines = (f"{file.relative_to(path).as_posix()} {file_digest(file)}\n" for file in names)
@@ -136,6 +158,11 @@ def recognised(path: Path) -> str:
             "see the page on data for the archives that can be read"
         )
     return FALLBACK
+
+
+def _made(name: str) -> Format:
+    """A format with its options at their defaults."""
+    return find("format", name)(**checked_options("format", name, {}))
 
 
 def _writable(path: Path) -> str:

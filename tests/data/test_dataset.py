@@ -12,7 +12,7 @@ from hermtk.data.builtin import generate
 from hermtk.data.dataset import builtin_path, file_digest, read_structures, write_structures
 from hermtk.data.formats.extxyz import ExtXYZ
 from hermtk.data.statistics import elements_of
-from hermtk.errors import DataError, RunError, UnknownName
+from hermtk.errors import ConfigError, DataError, RunError, UnknownName
 
 
 @contextmanager
@@ -161,6 +161,28 @@ def test_an_unknown_format_is_refused_with_the_nearest_one(water, tmp_path):
 def test_a_named_format_reads_whatever_the_file_is_called(water, tmp_path):
     write_structures(tmp_path / "frames.txt", [water], format="extxyz")
     assert read_structures(tmp_path / "frames.txt", format="extxyz")[0].energy == water.energy
+
+
+def test_a_format_with_an_option_that_nobody_can_give_is_refused(world, water, tmp_path):
+    source = """
+from hermtk.data.formats.base import Format
+
+class Bare(Format):
+    "A plugin."
+    suffixes = (".bare",)
+    def __init__(self, *, depth: int):
+        self.depth = depth
+    def read(self, path, units=None):
+        yield
+    def write(self, path, structures):
+        path.touch()
+"""
+    world.install("bare", source=source, formats="bare = bare.module:Bare")
+    (tmp_path / "a.bare").write_text("x")
+    with pytest.raises(ConfigError, match="format 'bare' needs the option 'depth'"):
+        read_structures(tmp_path / "a.bare")
+    with pytest.raises(ConfigError, match="format 'bare' needs the option 'depth'"):
+        write_structures(tmp_path / "b.bare", [water])
 
 
 def test_nothing_is_not_written(tmp_path):

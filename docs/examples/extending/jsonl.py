@@ -1,7 +1,7 @@
 """One JSON object a line: easy to write from any language."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ class JsonLines(Format):
                 source = f"{path}:{frame}"
                 yield assemble(source, **_arguments(line, source), units=units)
 
-    def write(self, path: Path, structures: Sequence[Structure]) -> None:
+    def write(self, path: Path, structures: Iterable[Structure]) -> None:
         with path.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(_values(structure)) + "\n" for structure in structures)
 
