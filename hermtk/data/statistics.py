@@ -1,18 +1,24 @@
 """What training needs to know of its data: elements, reference energies, scales."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from hermtk.data.elements import number_of, symbols
+from hermtk.data.store import Store, blocks, labelled
 from hermtk.data.structure import Structure
 from hermtk.errors import DataError, UnknownElement, UnknownName
 
+Array = np.ndarray
+
 # shape letters: structures, elements
-Counts = Float[np.ndarray, "structures elements"]
+Counts = Float[Array, "structures elements"]
+# atoms of the structures looked at together: sets of up to this size in one piece
+_ATOMS = 2**20
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,10 @@ class ReferenceEnergies:
 
 def elements_of(structures: Sequence[Structure]) -> tuple[int, ...]:
     """The atomic numbers that occur, in rising order."""
-    return tuple(sorted({int(number) for s in structures for number in np.unique(s.numbers)}))
+    found: set[int] = set()
+    for block in blocks(structures, _ATOMS):
+        found.update(np.unique(_numbers(block)[1]).tolist())
+    return tuple(sorted(found))
 
 
 def reference_energies(structures: Sequence[Structure], elements: Sequence[int]) -> ReferenceEnergies:
@@ -43,16 +52,14 @@ def reference_energies(structures: Sequence[Structure], elements: Sequence[int])
         DataError: no structure has an energy.
         UnknownElement: a structure holds an element that is not in ``elements``.
     """
-    labelled = [s for s in structures if s.energy is not None]
-    if not labelled:
+    parts = [_energies(block) for block in blocks(structures, _ATOMS)]
+    energies = np.concatenate([part[has] for part, has, _ in parts]) if parts else np.zeros(0)
+    if not len(energies):
         raise DataError("reference energies need structures with energies, none has one")
-    counts = _counts(labelled, elements)
-    energies = np.array([s.energy for s in labelled], dtype=np.float64)
-    mean = energies.sum() / counts.sum()
-    # the counts of a row add up to its atoms, so the mean per atom can be taken off first
-    shifts, _, rank, _ = np.linalg.lstsq(counts, energies - mean * counts.sum(axis=1), rcond=None)
+    mean = energies.sum() / sum(int(sizes[has].sum()) for _, has, sizes in parts)
+    shifts, rank = _least_squares(_equations(structures, elements, mean), len(elements))
     values = {int(z): float(mean + shift) for z, shift in zip(elements, shifts, strict=True)}
-    return ReferenceEnergies(values, int(rank), f"least squares over {len(labelled)} structures")
+    return ReferenceEnergies(values, int(rank), f"least squares over {len(energies)} structures")
 
 
 def given_references(values: Mapping[Any, float], elements: Sequence[int]) -> ReferenceEnergies:
@@ -80,12 +87,39 @@ def given_references(values: Mapping[Any, float], elements: Sequence[int]) -> Re
     return ReferenceEnergies({int(z): known[z] for z in elements}, len(elements), "given")
 
 
+def isolated_references(structures: Iterable[Structure], elements: Sequence[int]) -> ReferenceEnergies:
+    """The energies of the structures that are a single atom without neighbours: no periodic direction, an energy.
+
+    Raises:
+        DataError: an element has no such structure, or two that differ.
+    """
+    known: dict[int, float] = {}
+    for s in structures:
+        if len(s) != 1 or s.pbc.any() or s.energy is None:
+            continue
+        number = int(s.numbers[0])
+        if abs(known.setdefault(number, s.energy) - s.energy) > 1e-6:
+            raise DataError(
+                f"{s.source or 'a structure'}: the isolated atom {symbols([number])[0]} has the energy {s.energy} eV, "
+                f"another one {known[number]} eV"
+            )
+    missing = [number for number in elements if number not in known]
+    if missing:
+        raise DataError(
+            f"there is no isolated atom of {', '.join(symbols(missing))} among the structures to take a reference energy from; "
+            "add single atoms without periodic directions, or give data.references as a table"
+        )
+    return ReferenceEnergies({int(z): known[z] for z in elements}, len(elements), "isolated atoms")
+
+
 def force_rms(structures: Sequence[Structure]) -> float | None:
     """The root mean square over all force components, eV/Angstrom; None where no structure has forces."""
-    forces = [s.forces for s in structures if s.forces is not None]
-    if not forces:
-        return None
-    return float(np.sqrt(np.mean(np.concatenate(forces).astype(np.float64) ** 2)))
+    squares, count = [], 0
+    for block in blocks(structures, _ATOMS):
+        forces = _forces(block)
+        squares.append(float(np.sum(forces**2)))
+        count += forces.size
+    return float(np.sqrt(math.fsum(squares) / count)) if count else None
 
 
 def energy_sd_per_atom(structures: Sequence[Structure], references: ReferenceEnergies) -> float | None:
@@ -94,26 +128,82 @@ def energy_sd_per_atom(structures: Sequence[Structure], references: ReferenceEne
     Raises:
         UnknownElement: a structure holds an element without a reference energy.
     """
-    labelled = [s for s in structures if s.energy is not None]
-    if not labelled:
-        return None
-    counts = _counts(labelled, list(references.values))
-    energies = np.array([s.energy for s in labelled], dtype=np.float64)
-    return float(
-        np.std((energies - counts @ np.array(list(references.values.values()))) / counts.sum(axis=1))
-    )
+    values, left = np.array(list(references.values.values())), []
+    for block in blocks(structures, _ATOMS):
+        energies, has, sizes = _energies(block)
+        if has.any():
+            counts = _counts(block, list(references.values))[has]
+            left.append((energies[has] - counts @ values) / sizes[has])
+    return float(np.std(np.concatenate(left))) if left else None
+
+
+def _equations(
+    structures: Sequence[Structure], elements: Sequence[int], mean: float
+) -> Iterator[tuple[Counts, Float[Array, " structures"]]]:
+    """The counts of labelled structures, and what the mean energy per atom leaves of their energies."""
+    for block in blocks(structures, _ATOMS):
+        energies, has, sizes = _energies(block)
+        if has.any():
+            # the counts of a row add up to its atoms, so the mean per atom can be taken off first
+            yield _counts(block, elements)[has], energies[has] - mean * sizes[has]
+
+
+def _least_squares(
+    equations: Iterable[tuple[Counts, Float[Array, " structures"]]], unknowns: int
+) -> tuple[Float[Array, " unknowns"], int]:
+    """The smallest solution and the rank.
+
+    Of many equations only the triangle of a QR decomposition is kept, which says the same: unlike normal equations it does not
+    square their condition.
+    """
+    kept, rows = np.zeros((0, unknowns + 1)), 0
+    for counts, energies in equations:
+        joined = np.concatenate([kept, np.column_stack([counts, energies])])
+        kept = joined if not rows else np.asarray(np.linalg.qr(joined, mode="r"))
+        rows += len(counts)
+    cut = np.finfo(np.float64).eps * max(rows, unknowns)
+    found, _, rank, _ = np.linalg.lstsq(kept[:, :-1], kept[:, -1], rcond=cut)
+    return found, int(rank)
+
+
+def _numbers(structures: Sequence[Structure]) -> tuple[Int[Array, " structures"], Int[Array, " atoms"]]:
+    """Atoms of each structure, and all atomic numbers end to end."""
+    if isinstance(structures, Store):
+        return structures.sizes, structures.rows("numbers").astype(np.int64)
+    return np.array([len(s) for s in structures]), np.concatenate([s.numbers for s in structures])
+
+
+def _energies(
+    structures: Sequence[Structure],
+) -> tuple[Float[Array, " structures"], Bool[Array, " structures"], Int[Array, " structures"]]:
+    """The energy of each structure, which have one, and the atoms of each."""
+    if isinstance(structures, Store):
+        return structures.values("energy"), structures.has("energy"), structures.sizes
+    found = [np.nan if s.energy is None else s.energy for s in structures]
+    sizes = np.array([len(s) for s in structures])
+    return np.array(found, dtype=np.float64), labelled(structures, "energy"), sizes
+
+
+def _forces(structures: Sequence[Structure]) -> Float[Array, "atoms 3"]:
+    """The forces of the structures that have some."""
+    if isinstance(structures, Store):
+        return structures.pick(structures.has("forces")).rows("forces")
+    found = [s.forces for s in structures if s.forces is not None]
+    return np.concatenate(found).astype(np.float64) if found else np.zeros((0, 3))
 
 
 def _counts(structures: Sequence[Structure], elements: Sequence[int]) -> Counts:
-    column = {int(z): k for k, z in enumerate(elements)}
-    counts = np.zeros((len(structures), len(elements)))
-    for row, s in zip(counts, structures, strict=True):
-        for number, count in zip(*np.unique(s.numbers, return_counts=True), strict=True):
-            if int(number) not in column:
-                here, known = symbols([int(number)])[0], ", ".join(symbols(elements))
-                raise UnknownElement(f"{s.source or 'a structure'} holds {here}; the elements are {known}")
-            row[column[int(number)]] = count
-    return counts
+    sizes, numbers = _numbers(structures)
+    place = np.full(max(int(numbers.max()), *elements) + 1, -1)
+    place[list(elements)] = np.arange(len(elements))
+    columns, rows = place[numbers], np.repeat(np.arange(len(sizes)), sizes)
+    if (columns < 0).any():
+        atom = int(np.flatnonzero(columns < 0)[0])
+        here, known = symbols([int(numbers[atom])])[0], ", ".join(symbols(elements))
+        source = structures[int(rows[atom])].source or "a structure"
+        raise UnknownElement(f"{source} holds {here}; the elements are {known}")
+    counts = np.bincount(rows * len(elements) + columns, minlength=len(sizes) * len(elements))
+    return counts.reshape(len(sizes), len(elements)).astype(np.float64)
 
 
 def _number(name: str | int) -> int:

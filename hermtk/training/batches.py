@@ -1,19 +1,22 @@
 """Batches: graphs with their labels, in an order that seed and epoch alone decide."""
 
-import math
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from hermtk.data.structure import Structure
 from hermtk.graph.build import build_graph
 from hermtk.graph.graph import Graph, batch
-from hermtk.models.potential import Potential
-from hermtk.relations.union import UnionGraph
+from hermtk.models.model import Model
+from hermtk.relations.base import RelationTable
+from hermtk.relations.union import UnionGraph, divide, unite
+from hermtk.training.ahead import Ahead
+from hermtk.training.order import Budget, Order
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Batch:
 
     Attributes:
         graph, union: the structures, their edges by relation.
-        energy: [S] float64.
+        energy: [S] float64; the values of another target in its unit where one is learned.
         forces: [A, 3].
         stress: [S, 3, 3].
     """
@@ -47,7 +50,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Labelled:
-    """One structure as a graph with its labels."""
+    """One structure, or several as a batch, as a graph with its labels."""
 
     graph: Graph
     energy: Tensor
@@ -55,48 +58,123 @@ class Labelled:
     stress: Tensor
 
 
+class Items(Sequence[Labelled]):
+    """Structures that are not held one by one but joined when a batch is asked for."""
+
+    @property
+    @abstractmethod
+    def atoms(self) -> Int[np.ndarray, " structures"]:
+        """Of each structure."""
+
+    @property
+    @abstractmethod
+    def edges(self) -> Int[np.ndarray, " structures"]:
+        """Of each structure."""
+
+    @abstractmethod
+    def together(self, places: Int[np.ndarray, " some"]) -> Labelled:
+        """Several structures as one batch."""
+
+
 def prepare(structures: Sequence[Structure], cutoff: float) -> list[Labelled]:
     """Graphs and labels of a fixed set, computed once."""
     return [_labelled(structure, cutoff) for structure in structures]
 
 
-def join(potential: Potential, items: Sequence[Labelled]) -> Batch:
-    """Several structures as one batch."""
-    graph = batch([item.graph for item in items])
-    return Batch(
-        graph,
-        potential.relate(graph.numbers, graph.center, graph.neighbor),
-        torch.cat([item.energy for item in items]),
-        torch.cat([item.forces for item in items]),
-        torch.cat([item.stress for item in items]),
+def together(items: Sequence[Labelled], places: Int[np.ndarray, " some"]) -> Labelled:
+    """Some of the items as one batch."""
+    if isinstance(items, Items):
+        return items.together(places)
+    chosen = [items[place] for place in places]
+    return Labelled(
+        batch([item.graph for item in chosen]),
+        torch.cat([item.energy for item in chosen]),
+        torch.cat([item.forces for item in chosen]),
+        torch.cat([item.stress for item in chosen]),
     )
+
+
+def join(potential: Model, items: Sequence[Labelled]) -> Batch:
+    """Several structures as one batch."""
+    return _related(potential, together(items, np.arange(len(items))))
+
+
+def sizes_of(items: Sequence[Labelled]) -> tuple[Int[np.ndarray, " items"], Int[np.ndarray, " items"]]:
+    """Atoms and edges of each item."""
+    if isinstance(items, Items):
+        return items.atoms, items.edges
+    counts = [(item.graph.n_atoms, item.graph.n_edges) for item in items]
+    atoms, edges = np.array(counts, dtype=np.int64).reshape(-1, 2).T
+    return atoms, edges
 
 
 class Batches:
     """Random batches of a fixed set: epoch ``k`` is the same whenever and however often it is asked for."""
 
-    def __init__(self, potential: Potential, items: Sequence[Labelled], size: int, seed: int) -> None:
-        self.potential, self.items, self.size, self.seed = potential, items, size, seed
+    def __init__(
+        self,
+        potential: Model,
+        items: Sequence[Labelled],
+        budget: Budget | int,
+        seed: int,
+        workers: int = 0,
+    ) -> None:
+        """``budget``: what a batch may hold, or how many structures; ``workers``: processes that make those of a store ahead."""
+        self.potential, self.items = potential, items
+        self.order = Order(*sizes_of(items), Budget(budget) if isinstance(budget, int) else budget, seed)
+        self._ahead: Ahead[Batch] | None = None
+        if workers and isinstance(items, Items):
+            network = potential.network
+            maker = _Maker(items, network.table, potential.index.cpu(), network.groups)
+            self._ahead = Ahead(maker, workers)
 
     def __len__(self) -> int:
-        return math.ceil(len(self.items) / self.size)
+        return len(self.order)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Batches ``start``, ``start + 1`` ... of an epoch."""
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.items))
-        for first in range(start * self.size, len(order), self.size):
-            yield join(self.potential, [self.items[i] for i in order[first : first + self.size]])
+        return self._made(self.order.epoch(epoch)[start:])
 
     def in_order(self) -> Iterator[Batch]:
         """Every structure once, in the order of the file."""
-        for first in range(0, len(self.items), self.size):
-            yield join(self.potential, self.items[first : first + self.size])
+        return self._made(self.order.in_order)
+
+    def _made(self, batches: Sequence[Int[np.ndarray, " _"]]) -> Iterator[Batch]:
+        if self._ahead is not None:
+            yield from self._ahead(batches)
+            return
+        for places in batches:
+            yield _related(self.potential, together(self.items, places))
 
 
 def mean_neighbors(items: Sequence[Labelled]) -> float:
     """Edges per atom over a set; 1 where there are none."""
-    atoms = sum(item.graph.n_atoms for item in items)
-    return max(sum(item.graph.n_edges for item in items) / max(atoms, 1), 1.0)
+    atoms, edges = sizes_of(items)
+    return max(int(edges.sum()) / max(int(atoms.sum()), 1), 1.0)
+
+
+def _related(potential: Model, joined: Labelled) -> Batch:
+    graph = joined.graph
+    union = potential.relate(graph.numbers, graph.center, graph.neighbor)
+    return Batch(graph, union, joined.energy, joined.forces, joined.stress)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes batches in another process, which needs the model's relations but none of its weights."""
+
+    items: Items
+    table: RelationTable
+    index: Int[Tensor, " numbers"]
+    groups: Sequence[Sequence[int]] | None
+
+    def __call__(self, places: Int[np.ndarray, " _"]) -> Batch:
+        joined = self.items.together(places)
+        graph = joined.graph
+        union = unite(self.table, self.index[graph.numbers], graph.center, graph.neighbor)
+        if self.groups is not None:
+            union = replace(union, shares=divide(union, self.groups))
+        return Batch(graph, union, joined.energy, joined.forces, joined.stress)
 
 
 def _labelled(structure: Structure, cutoff: float) -> Labelled:

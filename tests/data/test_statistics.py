@@ -14,6 +14,7 @@ from hermtk.data.statistics import (
     energy_sd_per_atom,
     force_rms,
     given_references,
+    isolated_references,
     reference_energies,
 )
 from hermtk.data.structure import Structure
@@ -120,3 +121,25 @@ def test_four_metals_have_four_reference_energies_near_their_cohesive_ones(share
     assert found.rank == 4
     # PBE total energies per atom of the pure metals: Nb -10.1, Mo -10.9, Ta -11.9, W -13.0 eV
     assert list(found.values.values()) == pytest.approx([-10.1, -10.9, -11.9, -13.0], abs=0.5)
+
+
+def atom(number: int, energy: float | None, **more) -> Structure:
+    return Structure(np.array([number]), np.zeros((1, 3)), energy=energy, source=f"atom {number}", **more)
+
+
+def test_isolated_atoms_give_the_references():
+    crystal = atom(6, -9.0, cell=3 * np.eye(3), pbc=np.ones(3, dtype=bool))
+    found = isolated_references(
+        [atom(1, -13.6), crystal, atom(6, -1029.0), atom(1, -13.6), atom(8, None)], (1, 6)
+    )
+    assert (found.values, found.rank, found.how) == ({1: -13.6, 6: -1029.0}, 2, "isolated atoms")
+
+
+def test_elements_without_an_isolated_atom_are_named():
+    with pytest.raises(DataError, match="no isolated atom of C, O among"):
+        isolated_references([atom(1, -13.6)], (1, 6, 8))
+
+
+def test_isolated_atoms_that_differ_are_refused():
+    with pytest.raises(DataError, match=r"isolated atom H has the energy -12.0 eV, another one -13.6"):
+        isolated_references([atom(1, -13.6), atom(1, -12.0)], (1,))
