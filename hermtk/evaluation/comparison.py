@@ -90,7 +90,7 @@ class Evaluation:
             chosen = self.numbers == number
             found[symbols([int(number)])[0]] = {
                 "atoms": int(chosen.sum()),
-                **_statistics(self.forces.rows(chosen).errors),
+                **error_statistics(self.forces.rows(chosen).errors),
                 "unit": "eV/Angstrom",
             }
         return found
@@ -100,7 +100,7 @@ class Evaluation:
         labelled = len(np.unique(structure[known]))
         error = np.abs(compared.predicted - compared.true).reshape(len(structure), -1).max(axis=1)
         return {
-            **_statistics(compared.errors),
+            **error_statistics(compared.errors),
             "unit": unit,
             "structures": labelled,
             "missing": len(self.atoms) - labelled,
@@ -108,7 +108,8 @@ class Evaluation:
         }
 
 
-def _statistics(errors: Float[Array, " known"]) -> dict[str, float | None]:
+def error_statistics(errors: Float[Array, " known"]) -> dict[str, float | None]:
+    """Mean absolute, root mean square, largest and mean error; None of no errors."""
     if not errors.size:
         return dict.fromkeys(("mae", "rmse", "max", "mean"))
     size = np.abs(errors)

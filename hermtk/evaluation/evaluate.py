@@ -12,6 +12,7 @@ from hermtk.data.structure import Structure
 from hermtk.errors import DataError, HermtkError, UnknownElement
 from hermtk.evaluation.comparison import Compared, Evaluation
 from hermtk.graph.build import build_graph
+from hermtk.models.model import Model
 from hermtk.models.potential import Potential
 from hermtk.physics.derivatives import Prediction, predict
 
@@ -54,7 +55,7 @@ def evaluate(
     check_elements(potential, structures)
     stress = any(s.stress is not None for s in structures)
     parts = []
-    for chunk in batches(structures, batch_size, most_atoms or _most_atoms(potential)):
+    for chunk in batches(structures, batch_size, most_atoms or most_atoms_of(potential)):
         parts.append(_predicted(potential, chunk, stress, predictor))
         if on_batch is not None:
             on_batch(len(chunk))
@@ -78,12 +79,12 @@ def predict_structures(
     check_elements(potential, structures)
     return (
         labelled
-        for chunk in batches(structures, batch_size, most_atoms or _most_atoms(potential))
+        for chunk in batches(structures, batch_size, most_atoms or most_atoms_of(potential))
         for labelled in _labelled(potential, chunk, predictor)
     )
 
 
-def check_elements(potential: Potential, structures: Sequence[Structure]) -> None:
+def check_elements(potential: Model, structures: Sequence[Structure]) -> None:
     """Refuse structures with elements that the model was not made for.
 
     Raises:
@@ -115,7 +116,8 @@ def batches(structures: Sequence[Structure], batch_size: int, most_atoms: int) -
         yield chunk
 
 
-def _most_atoms(potential: Potential) -> int:
+def most_atoms_of(potential: Model) -> int:
+    """How many atoms a batch may hold if nobody says."""
     if potential.network.readout.whole:
         return 1
     return _MOST_ATOMS.get(potential.device.type, _MOST_ATOMS_ELSEWHERE)

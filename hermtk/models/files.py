@@ -17,15 +17,20 @@ from ase.data import chemical_symbols
 from pydantic import ValidationError
 
 from hermtk import __version__
+from hermtk.data.targets import ENERGY, Target, find_target
 from hermtk.errors import HermtkError, ModelFileError
 from hermtk.files import replacing
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.graph.graph import Graph
+from hermtk.models.build import ModelConfig, build_for, readout_of
 from hermtk.models.layers import subnets_of
 from hermtk.models.potential import Potential
+from hermtk.models.property import Property
 from hermtk.models.variants import variant
 from hermtk.plugins import Need, check_needs, needs
 
-FORMAT = 1
+# the highest that is read; potentials are written in 1, so that older versions go on reading them, properties in 2
+FORMAT = 2
+_POTENTIAL, _PROPERTY = 1, 2
 MAGIC = "hermtk model"
 UNITS = {"energy": "eV", "length": "Angstrom", "forces": "eV/Angstrom", "stress": "eV/Angstrom^3"}
 
@@ -35,39 +40,63 @@ class ModelFile:
     """A model and what its file says of it.
 
     Attributes:
-        potential: the model, ready to use.
+        model: ready to use.
         config: how it was built.
         facts: JSON-like values: provenance, statistics, coverage.
         needs: the components it is made of and what they come from.
     """
 
-    potential: Potential
+    model: Potential | Property
     config: ModelConfig
     facts: Mapping[str, Any] = field(default_factory=dict)
     needs: Sequence[Need] = ()
 
+    @property
+    def target(self) -> Target:
+        """What the model gives."""
+        return self.model.target if isinstance(self.model, Property) else ENERGY
+
+    @property
+    def potential(self) -> Potential:
+        """The model, where it gives energies.
+
+        Raises:
+            ModelFileError: it gives another property.
+        """
+        if isinstance(self.model, Property):
+            raise ModelFileError(
+                f"this model gives {self.target.written}, not the energy: it has no forces, and cannot move atoms. "
+                "`hermtk predict` and `hermtk evaluate` use it"
+            )
+        return self.model
+
 
 def save_model(
-    path: Path, potential: Potential, config: ModelConfig, facts: Mapping[str, Any] | None = None
+    path: Path, model: Potential | Property, config: ModelConfig, facts: Mapping[str, Any] | None = None
 ) -> None:
     """Write a model file at once or not at all.
 
     Raises:
         RunError: the file cannot be written.
     """
+    target = model.target if isinstance(model, Property) else ENERGY
+    config = config.model_copy(update={"readout": readout_of(config, target)})
     content = {
         "magic": MAGIC,
-        "format": FORMAT,
+        "format": _POTENTIAL,
         "version": __version__,
         "config": config.model_dump(mode="json"),
-        "elements": [chemical_symbols[z] for z in potential.elements],
-        "mean_neighbors": potential.network.mean_neighbors,
+        "elements": [chemical_symbols[z] for z in model.elements],
+        "mean_neighbors": model.network.mean_neighbors,
         "units": UNITS,
         "needs": model_needs(config),
         "facts": dict(facts or {}),
-        "weights": {name: value.detach().cpu() for name, value in potential.state_dict().items()},
-        "probes": _probe(potential),
+        "weights": {name: value.detach().cpu() for name, value in model.state_dict().items()},
+        "probes": _probe(model),
     }
+    if isinstance(model, Property):
+        described = {"name": target.name, "unit": target.unit, "kind": target.kind}
+        content |= {"format": _PROPERTY, "target": described, "units": {target.name: target.unit}}
     buffer = io.BytesIO()
     torch.save(content, buffer)
     with replacing(path) as beside:
@@ -94,28 +123,37 @@ def load_model(path: Path | str, device: str = "cpu") -> ModelFile:
     elements = tuple(chemical_symbols.index(symbol) for symbol in content["elements"])
     try:
         with torch.random.fork_rng(devices=[]):
-            potential = build_model(config, elements, mean_neighbors=content["mean_neighbors"])
-        potential.load_state_dict(content["weights"])
+            model = build_for(_target(content), config, elements, mean_neighbors=content["mean_neighbors"])
+        model.load_state_dict(content["weights"])
     except HermtkError as problem:
         raise ModelFileError(f"{path} (hermtk {content['version']}) cannot be rebuilt: {problem}") from None
     except RuntimeError as problem:
         raise ModelFileError(
             f"the weights in {path} do not fit its config: {str(problem).splitlines()[0]}"
         ) from None
-    potential.eval().requires_grad_(False)
-    _check_probes(path, potential, content["probes"])
-    return ModelFile(potential.to(device), config, content["facts"], content["needs"])
+    model.eval().requires_grad_(False)
+    _check_probes(path, model, content["probes"])
+    return ModelFile(model.to(device), config, content["facts"], content["needs"])
 
 
 def model_needs(config: ModelConfig) -> list[Need]:
-    """The components a model is made of, and what they come from.
+    """The components a model is made of, and what they come from; the readout is the energy's if none is named.
 
     Raises:
         UnknownName: there is no such component.
     """
     relation = variant(config.variant).relation
     subnets = [("subnet", name) for name in subnets_of(config)]
-    return needs([*subnets, ("relation", relation), ("readout", config.readout)])
+    return needs([*subnets, ("relation", relation), ("readout", config.readout or readout_of(config))])
+
+
+def _target(content: Mapping[str, Any]) -> Target:
+    """What a file's model gives; the energy of files that do not say."""
+    if "target" not in content:
+        return ENERGY
+    described = content["target"]
+    known = find_target(described["name"])
+    return known if known.kind else Target(**described, names=(described["name"],))
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -159,36 +197,43 @@ def _config(path: Path, content: dict[str, Any]) -> ModelConfig:
         ) from None
 
 
-def _probe(potential: Potential) -> list[dict[str, Any]]:
-    """Small clusters of the model's elements, fixed by the element list, with their energies."""
-    generator = torch.Generator().manual_seed(len(potential.elements))
+def _probe(model: Potential | Property) -> list[dict[str, Any]]:
+    """Small clusters of the model's elements, fixed by the element list, with their energies or values."""
+    generator = torch.Generator().manual_seed(len(model.elements))
     probes = []
     for size in (1, 2, 5):
-        choice = torch.randint(len(potential.elements), (size,), generator=generator)
-        numbers = torch.tensor(potential.elements)[choice]
+        choice = torch.randint(len(model.elements), (size,), generator=generator)
+        numbers = torch.tensor(model.elements)[choice]
         grid = torch.cartesian_prod(*[torch.arange(2.0, dtype=torch.float64)] * 3)[:size]
-        positions = 0.35 * potential.cutoff * (grid + 0.2 * torch.rand(size, 3, generator=generator))
-        energies = _cluster_energies(potential, numbers, positions)
+        positions = 0.35 * model.cutoff * (grid + 0.2 * torch.rand(size, 3, generator=generator))
+        energies = _of_cluster(model, numbers, positions)
         probes.append({"numbers": numbers, "positions": positions, "energies": energies})
     return probes
 
 
-def _cluster_energies(potential: Potential, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+def _of_cluster(model: Potential | Property, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """The energies of a cluster's atoms, or its one value."""
     distances = torch.cdist(positions, positions)
-    center, neighbor = torch.nonzero((distances < potential.cutoff) & (distances > 0), as_tuple=True)
-    device = potential.device
+    center, neighbor = torch.nonzero((distances < model.cutoff) & (distances > 0), as_tuple=True)
+    device = model.device
     numbers, center, neighbor = numbers.to(device), center.to(device), neighbor.to(device)
-    vectors = (positions[neighbor.cpu()] - positions[center.cpu()]).to(device, potential.dtype)
-    union = potential.relate(numbers, center, neighbor)
+    union = model.relate(numbers, center, neighbor)
+    if isinstance(model, Property):
+        one = torch.zeros_like(numbers)
+        cell, shift = positions.new_zeros(1, 3, 3), positions.new_zeros(len(center), 3)
+        graph = Graph(numbers, positions.to(device), one, cell.to(device), center, neighbor, shift.to(device))
+        with torch.no_grad():
+            return model(graph, union).cpu()
+    vectors = (positions[neighbor.cpu()] - positions[center.cpu()]).to(device, model.dtype)
     with torch.no_grad():
-        return potential(numbers, vectors, center, neighbor, union, len(numbers)).cpu()
+        return model(numbers, vectors, center, neighbor, union, len(numbers)).cpu()
 
 
-def _check_probes(path: Path, potential: Potential, probes: list[dict[str, Any]]) -> None:
-    tolerance = 1e-9 if potential.dtype == torch.float64 else 1e-3
+def _check_probes(path: Path, model: Potential | Property, probes: list[dict[str, Any]]) -> None:
+    tolerance = 1e-9 if model.dtype == torch.float64 else 1e-3
     for probe in probes:
-        found = _cluster_energies(potential, probe["numbers"], probe["positions"])
-        scale = 1 + float((probe["energies"] - potential.reference.cpu().mean()).abs().max())
+        found = _of_cluster(model, probe["numbers"], probe["positions"])
+        scale = 1 + float((probe["energies"] - model.reference.cpu().mean()).abs().max())
         off = float((found - probe["energies"]).abs().max()) / scale
         if not off <= tolerance:
             raise ModelFileError(

@@ -68,8 +68,8 @@ class Network(nn.Module):
         union: UnionGraph,
         n_local: int,
         exchange: Exchange = no_exchange,
-    ) -> Float[Tensor, " local"]:
-        """Each local atom's share, of order one.
+    ) -> Float[Tensor, "local *rest"]:
+        """Each local atom's share, of order one; of a readout for structures its rows, [local, rows].
 
         Args:
             elements: index of each atom's element in the model's list, ghosts last.

@@ -18,17 +18,17 @@ from hermtk.relations.union import UnionGraph
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a potential says of a batch.
+    """What a model says of a batch.
 
     Attributes:
-        energy: [S] eV, float64.
-        energies: each atom's share [A] eV, float64.
+        energy: [S] eV, float64; of a property its value in the target's unit.
+        energies: each atom's share [A] eV, float64; None of a property that is no sum of shares.
         forces: [A, 3] eV/Angstrom; None if not asked for.
         stress: [S, 3, 3] eV/Angstrom^3, positive under tension; zeros without a cell; None if not asked for.
     """
 
     energy: Float[Tensor, " structures"]
-    energies: Float[Tensor, " atoms"]
+    energies: Float[Tensor, " atoms"] | None
     forces: Float[Tensor, "atoms 3"] | None = None
     stress: Float[Tensor, "structures 3 3"] | None = None
 

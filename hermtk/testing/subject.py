@@ -136,8 +136,8 @@ class Subject:
         """
         graph = structures if isinstance(structures, Graph) else self.graph(structures)
         found = self.predict(potential, graph, stress=True)
-        if found.forces is None or found.stress is None:
-            raise HermtkError(f"{self}: forces and stress were asked for and not given")
+        if found.energies is None or found.forces is None or found.stress is None:
+            raise HermtkError(f"{self}: energies, forces and stress were asked for and not given")
         return Result(found.energy, found.energies, found.forces, found.stress)
 
 

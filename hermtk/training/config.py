@@ -18,11 +18,17 @@ class DataConfig(_Section):
     """Where structures come from and how they are divided."""
 
     train: str = Field(
-        default="builtin", description="file of structures; 'builtin' is the embedded ethanol set"
+        default="builtin",
+        description="file of structures; 'builtin' is the embedded ethanol set, 'qm9' that of the package qm9pack",
     )
     validation: str | None = Field(default=None, description="file; if absent, taken from train")
     test: str | None = Field(
         default=None, description="file; if absent, what train and validation leave over"
+    )
+    target: str = Field(
+        default="energy",
+        description="what is learned: energy (with forces and stress), mu, alpha, homo, lumo, gap, r2, zpve, U0, U, H, G, cv, "
+        "or another number of each structure",
     )
     format: str | None = Field(default=None, description="see `hermtk list`; recognised if absent")
     energy_unit: str | None = Field(default=None, description="eV, meV, Ha, Ry, kcal/mol, kJ/mol")
@@ -32,9 +38,13 @@ class DataConfig(_Section):
     n_validation: int | None = Field(default=None, ge=1, description="structures to validate on")
     n_test: int | None = Field(default=None, ge=0, description="structures to test on")
     seed: int = Field(default=0, ge=0, description="seed of the split")
-    references: dict[str | int, float] | None = Field(
+    allow_missing: bool = Field(
+        default=False, description="train on structures that lack some labels; those are left out of the loss"
+    )
+    references: dict[str | int, float] | Literal["isolated"] | None = Field(
         default=None,
-        description="energy per element, eV, e.g. {H: -13.6}; least squares over train if absent",
+        description="energy (or target) per element, eV, e.g. {H: -13.6}; 'isolated': from the single atoms in train; "
+        "least squares over train if absent",
     )
 
 
@@ -48,7 +58,9 @@ class LossConfig(_Section):
     energy: float = Field(default=1.0, ge=0, description="weight of the energy per atom")
     forces: float = Field(default=1.0, ge=0, description="weight of the force components")
     stress: float | None = Field(
-        default=None, ge=0, description="if absent: 1 where every structure has a stress, else 0"
+        default=None,
+        ge=0,
+        description="if absent: 1 where every structure has a stress (with allow_missing: any), else 0",
     )
 
 
@@ -61,7 +73,16 @@ class TrainingConfig(_Section):
         description="optimiser steps of the whole run; if absent 30000 (2000 on the embedded set)",
     )
     epochs: int | None = Field(default=None, ge=1, description="passes over the data; instead of steps")
-    batch_size: int = Field(default=8, ge=1, description="structures per step")
+    batch_size: int | None = Field(
+        default=None, ge=1, description="structures per step; if absent 8, or what the next two allow"
+    )
+    batch_atoms: int | None = Field(default=None, ge=1, description="most atoms of a step")
+    batch_edges: int | None = Field(
+        default=None, ge=1, description="most edges of a step: they decide its memory"
+    )
+    workers: int = Field(
+        default=0, ge=0, description="processes that make the batches of a store ahead; none if 0"
+    )
     learning_rate: float = Field(default=1e-3, gt=0, description="highest learning rate")
     weight_decay: float = Field(default=0.0, ge=0, description="of AdamW; biases do not decay")
     schedule: Literal["cosine", "plateau", "constant"] = Field(

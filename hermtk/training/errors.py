@@ -5,18 +5,23 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from hermtk.data.targets import ENERGY, Target
 from hermtk.physics.derivatives import Prediction
 from hermtk.training.batches import Batch
 
 
 @dataclass
 class ErrorSums:
-    """Absolute and square errors of energy, energy per atom, forces and stress. Missing labels are not counted."""
+    """Absolute and square errors of energy, energy per atom, forces, stress, or of another target; without missing labels."""
 
     sums: dict[str, float] = field(default_factory=dict)
+    target: Target = ENERGY
 
     def add(self, prediction: Prediction, batch: Batch) -> None:
         """Count one batch."""
+        if self.target != ENERGY:
+            self._count(self.target.name, prediction.energy.detach() - batch.energy)
+            return
         atoms = torch.bincount(batch.graph.structure, minlength=batch.graph.n_structures)
         error = prediction.energy.detach() - batch.energy
         self._count("energy", error)

@@ -9,8 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import nn
 
+from hermtk.data.targets import ENERGY, Target
 from hermtk.errors import RunError
-from hermtk.models.potential import Potential
+from hermtk.models.model import Model
 from hermtk.plugins import Need
 from hermtk.training.batches import Batch, Batches
 from hermtk.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -18,7 +19,7 @@ from hermtk.training.config import TrainingConfig
 from hermtk.training.errors import ErrorSums
 from hermtk.training.loss import Loss
 from hermtk.training.optimise import Average, Schedule, make_optimizer
-from hermtk.training.record import Record
+from hermtk.training.record import Record, columns_of
 from hermtk.training.step import Step
 
 
@@ -50,9 +51,10 @@ class Trainer:
         keep: called with the model holding the best averaged weights, whenever a checkpoint is written.
         listener: shows progress.
         needs: what the model comes from, for checkpoints.
+        target: what is learned.
     """
 
-    potential: Potential
+    potential: Model
     train: Batches
     validation: Batches
     step: Step
@@ -63,6 +65,7 @@ class Trainer:
     keep: Callable[[Progress], None]
     listener: Listener
     needs: Sequence[Need] = ()
+    target: Target = ENERGY
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -93,7 +96,7 @@ class Trainer:
         Raises:
             RunError: the loss is no longer a number, or a file cannot be written.
         """
-        record = Record(self.folder / "metrics.csv", self.progress.rows)
+        record = Record(self.folder / "metrics.csv", self.progress.rows, columns_of(self.target))
         began = time.monotonic() - self.progress.seconds
         try:
             while not self.progress.finished:
@@ -111,7 +114,7 @@ class Trainer:
 
     def _epoch(self, began: float) -> ErrorSums:
         """Train on what is left of the epoch."""
-        p, sums = self.progress, ErrorSums(dict(self.progress.sums))
+        p, sums = self.progress, ErrorSums(dict(self.progress.sums), self.target)
         self.potential.train()
         for batch in self.train.epoch(p.epoch, p.batch):
             if self._last():
@@ -147,7 +150,7 @@ class Trainer:
 
     def _validate(self, sums: ErrorSums, record: Record, began: float) -> None:
         """Measure the averaged weights; remember them if they are the best so far."""
-        p, errors = self.progress, ErrorSums()
+        p, errors = self.progress, ErrorSums(target=self.target)
         self.potential.eval()
         with self.average.applied():
             for batch in self.validation.in_order():
@@ -216,4 +219,11 @@ def _row(p: Progress, rate: float, train: ErrorSums, validation: ErrorSums) -> d
         "validation_forces_rmse": validation.rmse("forces"),
         "validation_stress_mae": validation.mae("stress"),
     }
+    if train.target != ENERGY:
+        name = train.target.name
+        values = {key: value for key, value in values.items() if not key.endswith(("mae", "rmse"))} | {
+            f"train_{name}_mae": train.mae(name),
+            f"validation_{name}_mae": validation.mae(name),
+            f"validation_{name}_rmse": validation.rmse(name),
+        }
     return {name: value for name, value in values.items() if value is not None}

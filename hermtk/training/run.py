@@ -1,34 +1,39 @@
 """A training run in its folder: config.yaml, run.json, metrics.csv, checkpoint.pt, model.pt."""
 
 import json
-import math
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase.data import chemical_symbols
 
 from hermtk import __version__
+from hermtk.audit.coverage import Coverage
+from hermtk.data.targets import ENERGY, Target
 from hermtk.errors import RunError
 from hermtk.files import write_text
 from hermtk.kernels.library import compiler_missing
-from hermtk.models.build import build_model
+from hermtk.models.build import build_for, readout_of
 from hermtk.models.files import model_needs, save_model
 from hermtk.models.layers import any_type_blind, override_options
+from hermtk.models.model import Model
 from hermtk.models.potential import Potential
+from hermtk.models.property import Property
 from hermtk.physics.derivatives import Prediction, predict
-from hermtk.training.batches import Batch, Batches, join
+from hermtk.training.batches import Batch, Batches, sizes_of, together
 from hermtk.training.checkpoint import Progress, check_checkpoint
 from hermtk.training.config import RunConfig, dump_config, make_config, read_config
 from hermtk.training.loop import Listener, Trainer
 from hermtk.training.loss import Loss
+from hermtk.training.order import Budget, Order
 from hermtk.training.prepare import Prepared, prepare_run
-from hermtk.training.step import make_step
+from hermtk.training.step import Step, make_step, property_step
 
 # Steps from which compiling pays on a CPU: it costs one to three minutes once and then halves every step
 _COMPILE_PAYS = 20_000
@@ -45,7 +50,7 @@ class Run:
     folder: Path
     config: RunConfig
     data: Prepared
-    potential: Potential
+    potential: Potential | Property
     trainer: Trainer
     facts: dict[str, Any]
 
@@ -62,7 +67,8 @@ class Run:
 
     def keep(self, progress: Progress) -> None:
         """Write model.pt with the best averaged weights."""
-        shadow = build_model(
+        shadow = build_for(
+            self.data.target,
             self.config.model,
             self.data.elements,
             reference=self.data.reference,
@@ -86,6 +92,8 @@ def new_run(config: RunConfig, folder: Path, listener: Listener) -> Run:
             f"{folder} is not empty: choose another --out, or go on with `hermtk train --resume {folder}`"
         )
     data = prepare_run(config)
+    if config.training.compile and data.target != ENERGY:
+        listener.note(f"models of {data.target.name} are not compiled; it goes on without")
     config = resolved(config, data)
     run = _assemble(config, folder, data, listener)
     try:
@@ -124,20 +132,32 @@ def resume_run(folder: Path, listener: Listener) -> Run:
 def resolved(config: RunConfig, data: Prepared) -> RunConfig:
     """The configuration with every choice made that was left open, so that the file alone reproduces the run."""
     stress = config.training.loss.stress
-    loss = config.training.loss.model_copy(
-        update={"stress": float(data.stress) if stress is None else stress}
-    )
+    if data.target == ENERGY:
+        chosen = {"stress": float(data.stress) if stress is None else stress}
+    else:
+        # forces and stress are derivatives of the energy alone
+        chosen = {"forces": 0.0, "stress": 0.0}
+    loss = config.training.loss.model_copy(update=chosen)
+    budget = Budget.of(config.training.batch_size, config.training.batch_atoms, config.training.batch_edges)
     steps = config.training.steps or (_BUILTIN_STEPS if config.data.train == "builtin" else _STEPS)
     if config.training.epochs:
-        steps = config.training.epochs * math.ceil(len(data.items) / config.training.batch_size)
+        steps = Order(*sizes_of(data.items), budget, config.seed).steps(config.training.epochs)
     compiled = config.training.compile
-    if compiled is None:
+    if data.target != ENERGY:
+        compiled = False
+    elif compiled is None:
         possible = not (any_type_blind(config.model) or compiler_missing())
         compiled = steps >= _COMPILE_PAYS and possible
     training = config.training.model_copy(
-        update={"loss": loss, "compile": compiled, "steps": steps, "epochs": None}
+        update={
+            "loss": loss,
+            "compile": compiled,
+            "steps": steps,
+            "epochs": None,
+            "batch_size": budget.structures,
+        }
     )
-    model = build_options(config)
+    model = build_options(config, data.target)
     return config.model_copy(
         update={
             "training": training,
@@ -147,12 +167,13 @@ def resolved(config: RunConfig, data: Prepared) -> RunConfig:
     )
 
 
-def build_options(config: RunConfig) -> Any:
+def build_options(config: RunConfig, target: Target = ENERGY) -> Any:
     """The model's configuration with the defaults of its components written out."""
     from hermtk import registry
     from hermtk.models.variants import variant
 
     chosen, model = variant(config.model.variant), config.model
+    readout = readout_of(model, target)
     return model.model_copy(
         update={
             "subnet_options": registry.checked_options("subnet", model.subnet, model.subnet_options),
@@ -160,7 +181,8 @@ def build_options(config: RunConfig) -> Any:
             "relation_options": registry.checked_options(
                 "relation", chosen.relation, {**chosen.options, **model.relation_options}
             ),
-            "readout_options": registry.checked_options("readout", model.readout, model.readout_options),
+            "readout": readout,
+            "readout_options": registry.checked_options("readout", readout, model.readout_options),
         }
     )
 
@@ -169,7 +191,8 @@ def _assemble(config: RunConfig, folder: Path, data: Prepared, listener: Listene
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     device = _device(config.device)
-    potential = build_model(
+    potential = build_for(
+        data.target,
         config.model,
         data.elements,
         reference=data.reference,
@@ -177,36 +200,54 @@ def _assemble(config: RunConfig, folder: Path, data: Prepared, listener: Listene
         mean_neighbors=data.mean_neighbors,
     ).to(device)
     training = config.training
+    step, evaluate = _steps(config, potential, listener)
+    budget = Budget.of(training.batch_size, training.batch_atoms, training.batch_edges)
+    chunk = 1 if potential.network.readout.whole else _CHUNK
+    trainer = Trainer(
+        potential,
+        Batches(potential, data.items, budget, config.seed, training.workers),
+        Batches(
+            potential, data.validation_items, replace(budget, structures=chunk), config.seed, training.workers
+        ),
+        step,
+        evaluate,
+        Loss(training.loss, training.loss.stress or 0.0, data.target, data.spread),
+        training,
+        folder,
+        lambda progress: None,
+        listener,
+        model_needs(config.model),
+        data.target,
+    )
+    run = Run(folder, config, data, potential, trainer, _facts(config, data, potential))
+    trainer.keep = run.keep
+    return run
+
+
+def _steps(config: RunConfig, model: Potential | Property, listener: Listener) -> tuple[Step, Step]:
+    """Predictions to learn from, and predictions to measure."""
+    training = config.training
+    if isinstance(model, Property):
+        learn = property_step(model)
+
+        def look(batch: Batch) -> Prediction:
+            with torch.no_grad():
+                return learn(batch)
+
+        return learn, look
     stress = bool(training.loss.stress)
     step = make_step(
-        potential,
+        model,
         forces=training.loss.forces > 0,
         stress=stress,
         compiled=bool(training.compile),
         note=listener.note,
     )
 
-    chunk = 1 if potential.network.readout.whole else _CHUNK
-
     def evaluate(batch: Batch) -> Prediction:
-        return predict(potential, batch.graph, batch.union, stress=stress)
+        return predict(model, batch.graph, batch.union, stress=stress)
 
-    trainer = Trainer(
-        potential,
-        Batches(potential, data.items, training.batch_size, config.seed),
-        Batches(potential, data.validation_items, chunk, config.seed),
-        step,
-        evaluate,
-        Loss(training.loss, training.loss.stress or 0.0),
-        training,
-        folder,
-        lambda progress: None,
-        listener,
-        model_needs(config.model),
-    )
-    run = Run(folder, config, data, potential, trainer, _facts(config, data, potential))
-    trainer.keep = run.keep
-    return run
+    return step, evaluate
 
 
 def _device(name: str) -> torch.device:
@@ -218,7 +259,7 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _copy(progress: Progress, potential: Potential) -> None:
+def _copy(progress: Progress, potential: Model) -> None:
     if progress.weights is None:
         return
     with torch.no_grad():
@@ -227,8 +268,9 @@ def _copy(progress: Progress, potential: Potential) -> None:
     potential.eval()
 
 
-def _facts(config: RunConfig, data: Prepared, potential: Potential) -> dict[str, Any]:
+def _facts(config: RunConfig, data: Prepared, potential: Model) -> dict[str, Any]:
     """Provenance, statistics and coverage, as plain values."""
+    covered = _coverage(data)
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
@@ -246,22 +288,29 @@ def _facts(config: RunConfig, data: Prepared, potential: Potential) -> dict[str,
                 "test": len(data.test),
             },
             "stress": data.stress,
+            "missing": data.missing,
         },
+        "target": {"name": data.target.name, "unit": data.target.unit, "spread": data.spread},
         "statistics": {
-            "reference_energies": {chemical_symbols[z]: e for z, e in data.reference.items()},
+            "reference_energies" if data.target == ENERGY else "references": {
+                chemical_symbols[z]: e for z, e in data.reference.items()
+            },
             "reference_energies_from": data.references.how,
             "scale": data.scale,
             "mean_neighbors": data.mean_neighbors,
         },
         "parameters": sum(p.numel() for p in potential.parameters()),
-        "coverage": _coverage(data, potential),
+        "coverage": covered.edges(potential.table),
+        "seen": covered.facts(),
     }
 
 
-def _coverage(data: Prepared, potential: Potential) -> dict[str, int]:
-    """How many edges of the training set each relation has."""
-    counts = torch.zeros(len(potential.table), dtype=torch.long)
+def _coverage(data: Prepared) -> Coverage:
+    """What the training set shows of every element, pair and triad."""
+    covered = Coverage()
     for first in range(0, len(data.items), _CHUNK):
-        union = join(potential, data.items[first : first + _CHUNK]).union
-        counts += torch.bincount(union.edges.relation, minlength=len(counts))
-    return dict(zip(potential.table.labels, counts.tolist(), strict=True))
+        graph = together(data.items, np.arange(first, min(first + _CHUNK, len(data.items)))).graph
+        covered.add_all(
+            graph.numbers.numpy(), graph.structure.numpy(), graph.center.numpy(), graph.neighbor.numpy()
+        )
+    return covered

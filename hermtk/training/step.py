@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from hermtk.graph.graph import edge_vectors
 from hermtk.models.potential import Potential
+from hermtk.models.property import Property
 from hermtk.physics.compiled import compiled as compiled_kernel
 from hermtk.physics.compiled import make_kernel, not_compiled
 from hermtk.physics.derivatives import Prediction, prediction
@@ -35,5 +36,14 @@ def make_step(
         vectors = edge_vectors(batch.graph).to(potential.dtype).requires_grad_(wanted)
         energies, slopes = kernel(batch.graph, batch.union, vectors)
         return prediction(batch.graph, energies, slopes, vectors, forces=forces, stress=stress)
+
+    return step
+
+
+def property_step(model: Property) -> Step:
+    """The same for a property: its values, to be differentiated by weights only."""
+
+    def step(batch: Batch) -> Prediction:
+        return Prediction(model(batch.graph, batch.union), None)
 
     return step

@@ -11,7 +11,9 @@ from hermtk.models.build import ModelConfig, build_model
 from hermtk.models.files import load_model, model_needs, save_model
 from plugin_world import SUBNET, World
 
-CONFIG = ModelConfig(subnet="damped", variant="hpnet", channels=4, layers=1, n_basis=4, cutoff=3.0)
+CONFIG = ModelConfig(
+    subnet="damped", variant="hpnet", readout="energy", channels=4, layers=1, n_basis=4, cutoff=3.0
+)
 POINTS = {"subnets": "damped = mine.module:Damped"}
 
 

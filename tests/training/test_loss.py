@@ -70,3 +70,32 @@ def test_the_stress_enters_per_atom() -> None:
     wrong = Prediction(batch.energy, shares, None, torch.full((1, 3, 3), 0.01, dtype=torch.float64))
     loss = Loss(LossConfig(kind="mae", energy=1.0, forces=0.0), 2.0)
     assert loss(wrong, batch).item() == pytest.approx(2.0 * 0.01 * 64 / graph.n_atoms)
+
+
+@pytest.mark.parametrize("kind", ["mse", "mae", "huber"])
+def test_missing_labels_are_masked_structure_by_structure(kind: str) -> None:
+    batch, loss = a_batch(3), Loss(LossConfig(kind=kind, energy=2.0, forces=3.0), 0.0)
+    prediction = off_by(batch, 0.6, 0.2)
+    prediction.energy.requires_grad_()
+    whole = loss(prediction, batch)
+    batch.energy[0] = torch.nan
+    batch.forces[batch.graph.structure == 1] = torch.nan
+    part = loss(prediction, batch)
+    # every error is the same, so the mean over what is left is the same
+    assert part.item() == pytest.approx(whole.item(), rel=1e-12)
+    (slope,) = torch.autograd.grad(part, prediction.energy)
+    assert slope[0] == 0
+    assert torch.isfinite(slope).all()
+    assert slope[1] != 0
+
+
+def test_a_batch_without_any_label_costs_nothing_and_pulls_nowhere() -> None:
+    batch = a_batch(2)
+    prediction = off_by(batch, 0.6, 0.2)
+    prediction.energy.requires_grad_()
+    batch.energy[:] = torch.nan
+    batch.forces[:] = torch.nan
+    cost = Loss(LossConfig(), 0.0)(prediction, batch)
+    (slope,) = torch.autograd.grad(cost, prediction.energy)
+    assert cost.item() == 0.0
+    assert not slope.any()
