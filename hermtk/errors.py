@@ -44,3 +44,7 @@ class RunError(HermtkError):
 
 class PluginChanged(UserWarning):
     """A plugin is not quite the one that a file was made with."""
+
+
+class RarelySeen(UserWarning):
+    """A structure uses relations that the training of a model hardly saw."""

@@ -11,11 +11,16 @@ from hermtk import registry
 from hermtk.errors import HermtkError, UnknownName
 from hermtk_cli.failures import INTERRUPTED
 
-# name of the file in commands/ -> the line in the list of commands
+# name of the file in commands/, two words where it has an underscore -> the line in the list of commands
 COMMANDS: dict[str, str] = {
     "train": "Train a model",
     "evaluate": "Measure a model's errors on labelled structures",
     "predict": "Label structures with a model's energies, forces and stresses",
+    "data info": "Count, measure and draw what a set holds",
+    "data audit": "Look for what is wrong or missing in data, before training on them",
+    "data split": "Divide a set into training, validation and test",
+    "data subset": "Take some structures of a set, at random or far from each other",
+    "convert": "Write structures with their labels in another format",
     "list": "List what can be named in a config, and where it comes from",
     "show": "Show the options of a component, or what a model file holds",
     "init": "Write a commented config with every option",
@@ -42,14 +47,19 @@ class Commands(TyperGroup):
         return TyperCommand(cmd_name, help=f"From {entry.distribution} {entry.version}") if entry else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command itself, imported now: of the first two words if a plugin's is called so, else of the first."""
+        """The command itself, imported now: of the first two words if one is called so, else of the first."""
         known = {*COMMANDS, *plugins()}
         words = 2 if " ".join(args[:2]) in known else 1
         name = " ".join(args[:words])
         if name in known:
             return name, load(name), args[words:]
+        # `hermtk data` alone, or with options
+        family = [entry for entry in self.list_commands(ctx) if entry.startswith(f"{args[0]} ")]
+        if family and not (args[1:] and args[1][:1] != "-" and not ctx.resilient_parsing):
+            return args[0], _family(family, self, ctx), args[1:]
         if not ctx.resilient_parsing:
-            ctx.fail(str(UnknownName("command", name, self.list_commands(ctx))))
+            asked = " ".join(args[: 1 + bool(family)])
+            ctx.fail(str(UnknownName("command", asked, family or self.list_commands(ctx))))
         return None, None, args[1:]
 
     def invoke(self, ctx: Any) -> Any:
@@ -80,8 +90,13 @@ def load(name: str) -> Any:
         HermtkError: a plugin's command that is disabled or broken.
     """
     if name in COMMANDS:
-        return _command(name, importlib.import_module(f"hermtk_cli.commands.{name}").run)
+        return _command(name, importlib.import_module(f"hermtk_cli.commands.{module_name(name)}").run)
     return load_plugin(plugins()[name])
+
+
+def module_name(command: str) -> str:
+    """The file in commands/ of a command, without its suffix."""
+    return command.replace(" ", "_")
 
 
 def load_plugin(entry: registry.Entry) -> Any:
@@ -105,4 +120,25 @@ def load_plugin(entry: registry.Entry) -> Any:
 def _command(name: str, run: Any) -> Any:
     app = typer.Typer(add_completion=False)
     app.command(name)(run)
+    return typer.main.get_command(app)
+
+
+def _family(names: list[str], group: Commands, ctx: Any) -> Any:
+    """What is shown where only the first word of some commands is given: their list."""
+    head = names[0].partition(" ")[0]
+    app = typer.Typer(
+        add_completion=False,
+        invoke_without_command=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=f"Commands that begin with `{head}`.",
+    )
+
+    @app.callback()
+    def show(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            context.get_help()
+            raise typer.Exit
+
+    for name in names:
+        app.command(name.partition(" ")[2], help=group.get_command(ctx, name).help)(lambda: None)
     return typer.main.get_command(app)

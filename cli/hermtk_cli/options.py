@@ -1,17 +1,20 @@
 """Arguments and options that several commands share, and what they stand for."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hermtk.errors import HermtkError, ModelFileError
+from hermtk.errors import ConfigError, DataError, HermtkError, ModelFileError, RunError
 
 if TYPE_CHECKING:
     from hermtk.data.structure import Structure
+    from hermtk.data.targets import Target
     from hermtk.evaluation.evaluate import Predictor
     from hermtk.models.files import ModelFile
     from hermtk.models.potential import Potential
+    from hermtk.units import Units
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file, or the folder of a run.")]
 Format = Annotated[
@@ -35,6 +38,14 @@ Compile = Annotated[
     bool,
     typer.Option("--compile", help="Compile the model first: about a minute, then faster; for large sets."),
 ]
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Structures: a file, a folder, a store, or `builtin`.")
+]
+Cutoff = Annotated[
+    float, typer.Option("--cutoff", min=0.1, help="Angstrom, within which atoms are neighbors.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed is another draw.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON, on standard output.")]
 
 
@@ -55,25 +66,79 @@ def open_model(path: Path, device: str) -> "tuple[Path, ModelFile]":
     return path, load_model(path, device)
 
 
+def declared_units(energy: str | None, length: str | None, stress: str | None) -> "Units | None":
+    """What the options say of the units of data, none if nothing.
+
+    Raises:
+        UnknownName: a unit that is not known.
+    """
+    from hermtk.units import Units
+
+    if (energy, length, stress) == (None, None, None):
+        return None
+    standard = Units()
+    return Units(energy or standard.energy, length or standard.length, stress or standard.stress)
+
+
 def read_data(
     path: Path, format: str | None, energy: str | None, length: str | None, stress: str | None
 ) -> "list[Structure]":
-    """The structures of a file, or the embedded set for the name ``builtin``.
+    """The structures of a file, or those of a name: ``builtin``, ``qm9``.
 
     Raises:
         DataError: they cannot be read or trusted.
         UnknownName: an unknown format or unit.
     """
-    from hermtk.data.dataset import builtin_path, read_structures
-    from hermtk.units import Units
+    from hermtk.data.dataset import read_structures
+    from hermtk.data.sources import data_path
 
-    standard = Units()
-    units = Units(energy or standard.energy, length or standard.length, stress or standard.stress)
-    declared = any(unit is not None for unit in (energy, length, stress))
-    embedded = str(path) == "builtin" and not path.exists()
-    return read_structures(
-        builtin_path() if embedded else path, format=format, units=units if declared else None
-    )
+    return read_structures(data_path(path), format=format, units=declared_units(energy, length, stress))
+
+
+def open_data(
+    path: Path,
+    format: str | None,
+    energy: str | None,
+    length: str | None,
+    stress: str | None,
+    faulty: "Callable[[Structure, DataError], None] | None" = None,
+) -> "Sequence[Structure]":
+    """As ``read_data``, but a store stays on disk, and ``faulty`` is told of structures that cannot be, which are left out."""
+    from hermtk.data.dataset import iterate_structures, open_structures
+    from hermtk.data.sources import data_path
+    from hermtk.data.store import is_store
+
+    path, units = data_path(path), declared_units(energy, length, stress)
+    if is_store(path):
+        return open_structures(path, format=format, units=units)
+    return list(iterate_structures(path, format=format, units=units, faulty=faulty))
+
+
+def check_writable(file: Path, force: bool) -> None:
+    """Refuse a place where a file cannot be written, before the work rather than after it.
+
+    Raises:
+        RunError: a folder of that name, no folder around it, or a file that exists where ``force`` is false.
+    """
+    if not file.absolute().parent.is_dir():
+        raise RunError(f"{file} cannot be written: there is no folder {file.parent}")
+    if file.is_dir():
+        raise RunError(f"{file} is a folder; give the name of a file")
+    if file.exists() and not force:
+        raise RunError(f"{file} exists: choose another place, or replace it with --force")
+
+
+def note_rarely_seen(file: "ModelFile", structures: "Sequence[Structure]") -> dict[str, int]:
+    """A line about relations that the structures use and the model's training hardly saw; the relations and how often."""
+    from hermtk.audit.coverage import SEEN_ENOUGH, in_words, rarely_seen
+    from hermtk_cli.output import note
+
+    rare = rarely_seen(file.facts, file.model.table, structures, file.model.cutoff)
+    if rare:
+        note(
+            f"poorly founded: the model's training saw fewer than {SEEN_ENOUGH} times what these structures use: {in_words(rare)}"
+        )
+    return rare
 
 
 def predictor(potential: "Potential", compile: bool) -> "Predictor | None":
@@ -84,6 +149,16 @@ def predictor(potential: "Potential", compile: bool) -> "Predictor | None":
     from hermtk_cli.output import note
 
     return CompiledPotential(potential.requires_grad_(False), note).predict
+
+
+def refuse_compile(compile: bool, target: "Target") -> None:
+    """Models of properties are not compiled.
+
+    Raises:
+        ConfigError: it is asked for.
+    """
+    if compile:
+        raise ConfigError(f"a model of {target.name} cannot be compiled: leave --compile out")
 
 
 def check_device(name: str) -> None:

@@ -22,6 +22,9 @@ def error_table(summary: Mapping[str, Any], title: str | None = None) -> Table:
         table.add_column(name, justify="right")
     table.add_column("unit")
     table.add_column("structures", justify="right")
+    if "target" in summary:
+        _add_target(table, summary["target"])
+        return table
     for key, (name, unit) in _QUANTITIES.items():
         errors = summary[key]
         if errors["mae"] is None:
@@ -36,6 +39,11 @@ def error_table(summary: Mapping[str, Any], title: str | None = None) -> Table:
 
 def missing_labels(summary: Mapping[str, Any]) -> str:
     """Which labels are missing in some structures, as a sentence; empty where none is. Stress may be missing in all."""
+    if "target" in summary:
+        target = summary["target"]
+        missing = target["missing"]
+        said = f"{missing} without {target['name']}"
+        return f"Not counted, of {summary['structures']} structures: {said}." if missing else ""
     parts = []
     for key in ("energy", "forces", "stress"):
         missing, labelled = summary[key]["missing"], summary[key]["structures"]
@@ -57,6 +65,17 @@ def facts(rows: Mapping[str, Any]) -> Table:
 def number(value: float) -> str:
     """Three digits that count, without exponents for what is large."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _add_target(table: Table, errors: Mapping[str, Any]) -> None:
+    table.add_column("their sd", justify="right")
+    if errors["mae"] is None:
+        return
+    # as Target.shown: the table knows the summary only
+    factor, unit = (1e3, "meV") if errors["unit"] == "eV" else (1.0, errors["unit"])
+    values = [number(factor * errors[name]) for name in ("mae", "rmse", "max")]
+    counted = _counted(errors["structures"], errors["missing"])
+    table.add_row(errors["name"], *values, unit, counted, number(factor * errors["sd"]))
 
 
 def _numbers(errors: Mapping[str, Any]) -> list[str]:

@@ -3,8 +3,9 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -18,18 +19,26 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from hermtk.data.elements import symbols
+from hermtk.data.statistics import ReferenceEnergies
+from hermtk.data.structure import Structure
+from hermtk.data.targets import ENERGY, Target
 from hermtk.files import write_text
 from hermtk.models.layers import subnets_in_words
 from hermtk.training.checkpoint import Progress as RunProgress
 from hermtk.training.config import make_config
 from hermtk.training.run import Run, new_run, resume_run
 
+if TYPE_CHECKING:
+    from hermtk.evaluation.comparison import Evaluation
+    from hermtk.evaluation.properties import PropertyEvaluation
+
 
 class Screen:
     """Progress with current errors and time left; on a terminal that cannot redraw, a line now and then."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, target: Target = ENERGY) -> None:
+        self.console, self.target = console, target
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
@@ -50,7 +59,7 @@ class Screen:
 
     def validated(self, row: dict[str, float]) -> None:
         """Show the errors of the validation set."""
-        text = errors_line(row)
+        text = errors_line(row, self.target)
         self.bar.update(self.task, errors=text)
         if not self.console.is_terminal and row["seconds"] - self._told >= 30:
             self._told = row["seconds"]
@@ -61,9 +70,12 @@ class Screen:
         self.console.print(f"[yellow]note:[/] {text}", highlight=False)
 
 
-def errors_line(row: dict[str, float]) -> str:
-    """Validation errors in meV and meV/Angstrom."""
+def errors_line(row: dict[str, float], target: Target = ENERGY) -> str:
+    """Validation errors in meV and meV/Angstrom, or in the target's unit."""
     parts = []
+    if f"validation_{target.name}_mae" in row and target != ENERGY:
+        factor, unit = target.shown
+        parts.append(f"{target.name} {factor * row[f'validation_{target.name}_mae']:.4g} {unit}".strip())
     if "validation_energy_per_atom_mae" in row:
         parts.append(f"E {1e3 * row['validation_energy_per_atom_mae']:.2f} meV/atom")
     if "validation_forces_mae" in row:
@@ -77,6 +89,7 @@ def show_run(folder: Path, values: dict[str, Any] | None, as_json: bool) -> None
     screen = Screen(console)
     with console.status("reading data"):
         run = resume_run(folder, screen) if values is None else new_run(make_config(values), folder, screen)
+    screen.target = run.data.target
     _introduce(run, console, fresh=values is not None)
     try:
         with screen.bar:
@@ -96,20 +109,43 @@ def _introduce(run: Run, console: Console, fresh: bool) -> None:
     source = "the embedded ethanol set (PBE/def2-SVP, 500 K)" if builtin else run.config.data.train
     rows = {
         "data": f"{source}: {len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test",
-        "elements": ", ".join(facts["statistics"]["reference_energies"]),
+        "target": _target_in_words(run),
+        "labels missing": ", ".join(f"{label} in {count}" for label, count in data.missing.items()),
+        "elements": ", ".join(symbols(data.elements)),
+        "references": _references_in_words(data.references),
         "model": f"{subnets_in_words(model)} × {model.variant}: {len(run.potential.table)} relations, {model.layers} layers, "
         f"{model.channels} channels, cut-off {model.cutoff:g} Å, {facts['parameters']:,} parameters",
-        "training": f"{run.trainer.total:,} steps of {run.config.training.batch_size} structures on {run.config.device}, "
+        "training": f"{run.trainer.total:,} steps of {run.trainer.train.order.budget.in_words} on {run.config.device}, "
         f"{run.config.threads} threads, {'compiled' if run.config.training.compile else 'eager'}",
         "results in": str(run.folder),
     }
     for name, text in rows.items():
-        table.add_row(f"[dim]{name}", text)
+        if text:
+            table.add_row(f"[dim]{name}", text)
     console.print(table, highlight=False)
     if not fresh:
         console.print(f"going on after step {run.trainer.progress.step:,}", highlight=False)
     if run.config.training.compile:
         console.print("[dim]the first step compiles the model: one to three minutes", highlight=False)
+
+
+def _references_in_words(references: ReferenceEnergies) -> str:
+    """Nothing where they are what one expects; what is not determined where compositions leave them open."""
+    if references.rank >= len(references.values):
+        return "" if references.how.startswith("least squares") else references.how
+    return (
+        f"{references.how}; {references.rank} independent compositions for {len(references.values)} elements: others may be off "
+        "by eV (data.references takes isolated atoms or a table)"
+    )
+
+
+def _target_in_words(run: Run) -> str:
+    """What is learned, by which readout; empty for energies, which go without saying."""
+    target = run.data.target
+    if target == ENERGY:
+        return ""
+    title = f", {target.title}" if target.title else ""
+    return f"{target.written}{title}; readout {run.config.model.readout}; there are no forces or stresses to learn"
 
 
 def _say_interrupted(run: Run, console: Console) -> None:
@@ -122,14 +158,13 @@ def _say_interrupted(run: Run, console: Console) -> None:
 
 def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]:
     """Test the best weights, draw the pictures, write results.json."""
-    from hermtk.evaluation.evaluate import evaluate
     from hermtk.evaluation.plots import learning_curve, parity
 
     console.print(f"ended: {progress.finished}; best at step {progress.best_step:,}", highlight=False)
     tested, name = (run.data.test, "test") if run.data.test else (run.data.validation, "validation")
-    evaluation = evaluate(run.potential, tested, batch_size=32)
+    evaluation = _evaluate(run, tested)
     parity(evaluation, run.folder / "parity.png")
-    learning_curve(run.folder / "metrics.csv", run.folder / "learning.png")
+    learning_curve(run.folder / "metrics.csv", run.folder / "learning.png", run.data.target)
     results = {
         "run": str(run.folder),
         "model": str(run.model_path),
@@ -148,8 +183,20 @@ def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]
     return results
 
 
+def _evaluate(run: Run, tested: Sequence[Structure]) -> "Evaluation | PropertyEvaluation":
+    from hermtk.evaluation.evaluate import evaluate
+    from hermtk.evaluation.properties import evaluate_property
+    from hermtk.models.property import Property
+
+    if isinstance(run.potential, Property):
+        return evaluate_property(run.potential, tested, batch_size=32)
+    return evaluate(run.potential, tested, batch_size=32)
+
+
 def _brief(errors: dict[str, Any]) -> dict[str, float]:
-    """Mean absolute errors by quantity, for the model file: eV, eV/Angstrom, eV/Angstrom^3."""
+    """Mean absolute errors by quantity, for the model file: eV, eV/Angstrom, eV/Angstrom^3, or the target's unit."""
+    if "target" in errors:
+        return {f"{errors['target']['name']}_mae": errors["target"]["mae"]}
     quantities = ("energy", "energy_per_atom", "forces", "stress")
     return {f"{q}_mae": errors[q]["mae"] for q in quantities if errors[q]["mae"] is not None}
 

@@ -6,7 +6,7 @@
 import inspect
 import json
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from docutils import nodes
 from pydantic import BaseModel
@@ -123,13 +123,13 @@ def _allowed(field: FieldInfo) -> str:
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+    return get_args(annotation) if get_origin(annotation) in (UnionType, Union) else (annotation,)
 
 
 def _type(annotation: Any) -> str:
     kind, inner = get_origin(annotation), get_args(annotation)
     if kind is Literal:
-        return ", ".join(inner[:-1]) + f" or {inner[-1]}"
+        return " or ".join(part for part in (", ".join(inner[:-1]), inner[-1]) if part)
     if kind is dict:
         return "keys with values" if inner[1] is Any else f"names with a {_type(inner[1])} each"
     return _TYPES[annotation]

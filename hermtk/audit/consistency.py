@@ -5,25 +5,32 @@ together as they stand, that energies are in kcal/mol, that forces are gradients
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import permutations
-from typing import Any
+from dataclasses import asdict
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from hermtk.audit.findings import Finding, Sets
-from hermtk.audit.yardstick import FOLDS, Fit, Yardstick
+from hermtk.audit.stress import stress
+from hermtk.audit.totals import totals
+from hermtk.audit.work import work
+from hermtk.audit.yardstick import FOLDS, Examined, Fit, Yardstick
 from hermtk.data.structure import Structure
-from hermtk.units import ENERGY, LENGTH, STRESS
+from hermtk.units import ENERGY, LENGTH
 
 Array = np.ndarray
 # fewer structures than this cannot carry a fit
 FEWEST = 4 * FOLDS
+# and of more than this a random choice is looked at
+LOOKED_AT = 4000
 # another assumption has to leave less than this share of what the plain one leaves
 BETTER = 0.5
+# more than this unexplained of the forces and single frames cannot be judged
+LOOSE = 0.25
 # more than this unexplained of forces and energies together and nothing can be said
 BLIND = 0.8
-VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+# and frames one after the other say something where their work explains this much of the changes of energy
+WORK = 0.8
 
 _KCAL, _KJ, _HA, _RY, _BOHR = (
     ENERGY["kcal/mol"],
@@ -31,11 +38,6 @@ _KCAL, _KJ, _HA, _RY, _BOHR = (
     ENERGY["Ha"],
     ENERGY["Ry"],
     LENGTH["Bohr"],
-)
-# eV, the atoms from hydrogen to argon with all electrons: Chakravorty et al., Phys. Rev. A 47, 3649 (1993)
-ATOMS = -_HA * np.array(
-    [0.5, 2.9037, 7.4781, 14.6674, 24.6539, 37.8450, 54.5892, 75.0673, 99.7339]
-    + [128.9376, 162.2546, 200.053, 242.346, 289.359, 341.259, 398.110, 460.148, 527.540]
 )
 # energies over what forces integrate to -> what is then wrong, and in words
 RATIOS: dict[float, tuple[str, str]] = {
@@ -52,16 +54,6 @@ RATIOS: dict[float, tuple[str, str]] = {
     _BOHR: ("length-unit", "positions in Bohr, forces per Angstrom"),
     10.0: ("length-unit", "positions in nm, forces per Angstrom"),
 }
-# labels over what the probe says -> what the labels then are
-STRESSES: dict[float, tuple[str, str]] = {
-    -1.0: ("stress-sign", "the stress has the wrong sign (pressure-like, positive under compression)"),
-    1 / STRESS["GPa"]: ("stress-unit", "the stress is in GPa"),
-    1 / STRESS["kbar"]: ("stress-unit", "the stress is in kbar"),
-    1 / STRESS["Ha/Bohr^3"]: ("stress-unit", "the stress is in Hartree/Bohr^3"),
-    -1 / STRESS["GPa"]: ("stress-unit", "the stress is in GPa and of the wrong sign"),
-    -1 / STRESS["kbar"]: ("stress-unit", "the stress is in kbar and of the wrong sign, as VASP prints it"),
-    ENERGY["kcal/mol"]: ("energy-unit", "energies and forces in kcal/mol, the stress in eV/Angstrom^3"),
-}
 
 
 def consistency(sets: Sets) -> Iterator[Finding]:
@@ -70,7 +62,7 @@ def consistency(sets: Sets) -> Iterator[Finding]:
         places = [k for k, s in enumerate(structures) if s.energy is not None and s.forces is not None][
             :20_000
         ]
-        yield from _totals(name, structures)
+        yield from totals(name, structures)
         if len(places) >= FEWEST:
             yield from _examine(name, [structures[k] for k in places])
 
@@ -82,10 +74,16 @@ def _examine(name: str, structures: Sequence[Structure]) -> Iterator[Finding]:
     found, ratio, fit = _ratio(name, yardstick)
     yield from found
     if fit is None:
+        yield from _along_trajectories(name, structures)
         return
-    yield from _strange_forces(name, yardstick, fit, flipped=ratio < 0)
-    yield from _strange_energies(name, yardstick, fit, ratio)
-    yield from _stress(name, yardstick, fit, np.sign(ratio))
+    if fit.forces < LOOSE:
+        # once more without the energies that are off, so that they do not bend the probe
+        rest = yardstick.energy_residuals(fit, ratio)
+        heed = np.abs(rest - np.median(rest)) < 5 * _spread(rest) + 1e-12
+        seen = yardstick.examine(yardstick.without(ratio, heed), ratio)
+        yield from _strange_forces(name, seen)
+        yield from _strange_energies(name, seen)
+    yield from stress(name, yardstick, fit, np.sign(ratio))
 
 
 def _ratio(name: str, yardstick: Yardstick) -> tuple[list[Finding], float, Fit | None]:
@@ -96,8 +94,10 @@ def _ratio(name: str, yardstick: Yardstick) -> tuple[list[Finding], float, Fit |
         trials |= {-ratio: yardstick.fit(-ratio) for ratio in RATIOS}
     best = min(trials, key=lambda ratio: trials[ratio].unexplained)
     numbers = {
-        "unexplained": round(plain.unexplained, 4),
-        "unexplained_by_ratio": {f"{ratio:.4g}": round(fit.unexplained, 4) for ratio, fit in trials.items()},
+        "unexplained": round(float(plain.unexplained), 4),
+        "unexplained_by_ratio": {
+            f"{ratio:.4g}": round(float(fit.unexplained), 4) for ratio, fit in trials.items()
+        },
         "structures": len(yardstick.sample),
     }
     if trials[best].unexplained > BLIND:
@@ -122,7 +122,7 @@ def _ratio(name: str, yardstick: Yardstick) -> tuple[list[Finding], float, Fit |
         kind, _ = RATIOS[as_good[0]]
         found.append((kind, ", or ".join(RATIOS[ratio][1] for ratio in as_good)))
     remains = f"so read, {trials[best].unexplained:.3f} of both remains unexplained, as they stand {plain.unexplained:.3f}"
-    evidence = {**numbers, "ratio": best}
+    evidence = {**numbers, "ratio": float(best)}
     return (
         [
             Finding(kind, "error", f"{name}: {words}? {said}: {remains}", evidence=evidence)
@@ -133,45 +133,63 @@ def _ratio(name: str, yardstick: Yardstick) -> tuple[list[Finding], float, Fit |
     )
 
 
-def _strange_forces(name: str, yardstick: Yardstick, fit: Fit, *, flipped: bool) -> Iterator[Finding]:
+def _along_trajectories(name: str, structures: Sequence[Structure]) -> Iterator[Finding]:
+    """Where the probe is blind: energies against the work of forces from one frame to the next."""
+    found = work(structures)
+    if found is None or found.explained < WORK:
+        return
+    evidence = asdict(found)
+    slopes = {sign * ratio: (sign, ratio) for ratio in (1.0, *RATIOS) for sign in (1.0, -1.0)}
+    nearest = min(
+        slopes, key=lambda slope: abs(np.log(found.ratio / slope)) if found.ratio * slope > 0 else np.inf
+    )
+    sign, ratio = slopes[nearest]
+    said = f"from one frame to the next energies change by {found.ratio:.4g} times the work of the forces ({found.steps} steps)"
+    if nearest == 1.0:
+        yield Finding("consistent", "note", f"{name}: {said}", evidence=evidence)
+    if sign < 0:
+        words = "forces of the wrong sign (they are gradients, +dE/dx)"
+        yield Finding("force-sign", "error", f"{name}: {words}? {said}", evidence=evidence)
+    if ratio != 1.0:
+        kind, words = RATIOS[ratio]
+        yield Finding(kind, "error", f"{name}: {words}? {said}", evidence=evidence)
+
+
+def _strange_forces(name: str, seen: Examined) -> Iterator[Finding]:
     """Frames whose forces have nothing to do with their geometry, where those of the others have."""
-    left, labels, predicted = yardstick.force_residuals(fit)
+    left, labels, predicted = seen.forces.T
     typical = float(np.median(left))
     size = np.sqrt(np.mean(labels**2))
-    # where the probe itself says something absurd, it has seen nothing like that geometry
     strange = (left > 6 * typical) & (left > np.maximum(0.8 * predicted, 0.2 * size)) & (left > 0.7 * labels)
+    # where the probe itself says something absurd, it has seen nothing like that geometry
     strange &= predicted < 3 * np.maximum(size, labels)
     worst = np.flatnonzero(strange)[np.argsort(-left[strange])]
-    if fit.forces > 0.3 or not len(worst):
+    if not len(worst):
         return
-    first = yardstick.sample[worst[0]]
+    first = seen.structures[worst[0]]
     summary = (
         f"{name}: the forces of {len(worst)} structures do not belong to their geometry, the worst is {first.source}: "
         f"{left[worst[0]]:.2f} eV/Angstrom (rms) away from the probe, {typical:.2f} is usual; "
         "forces of another frame, or a calculation that did not converge"
     )
-    sources = tuple(yardstick.sample[k].source for k in worst[:10])
+    sources = tuple(seen.structures[k].source for k in worst[:10])
     evidence = {"count": len(worst), "rms": [round(float(left[k]), 4) for k in worst[:10]], "usual": typical}
     yield Finding("force-outliers", "warning", summary, sources, evidence)
 
 
-def _strange_energies(name: str, yardstick: Yardstick, fit: Fit, ratio: float) -> Iterator[Finding]:
+def _strange_energies(name: str, seen: Examined) -> Iterator[Finding]:
     """Energies off for some frames: by a common amount (shifted), or each by its own."""
-    if fit.forces > 0.25:
-        return
-    # once more without those that are off, so that they do not bend the probe
-    rest = yardstick.energy_residuals(fit, ratio)
-    heed = np.abs(rest - np.median(rest)) < 5 * _spread(rest) + 1e-12
-    rest = yardstick.energy_residuals(yardstick.without(ratio, heed), ratio)
-    local, noise = _against_neighbours(yardstick, rest)
-    if (shift := _common_shift(yardstick.atoms, local, noise)) is not None:
+    rest = seen.energies
+    local, noise = _against_neighbours(seen.phi, rest)
+    atoms = np.array([len(s) for s in seen.structures], dtype=float)
+    if (shift := _common_shift(atoms, local, noise)) is not None:
         amount, unit, members = shift
         summary = (
             f"{name}: the energies of {len(members)} of {len(rest)} structures ({len(members) / len(rest):.1%}) are off by "
             f"{amount:+.3g} {unit} against structures like them, by the same amount: another reference, functional or cell of "
             "the calculation"
         )
-        sources = tuple(yardstick.sample[k].source for k in members[:10])
+        sources = tuple(seen.structures[k].source for k in members[:10])
         evidence = {"shift": amount, "unit": unit, "count": len(members)}
         yield Finding("energy-shift", "error", summary, sources, evidence)
         return
@@ -181,9 +199,9 @@ def _strange_energies(name: str, yardstick: Yardstick, fit: Fit, ratio: float) -
         off = off[np.argsort(-np.abs(local[off]))]
         summary = (
             f"{name}: the energies of {len(off)} structures are further from the probe than is usual, the worst is "
-            f"{yardstick.sample[off[0]].source} by {1e3 * rest[off[0]]:+.0f} meV/atom ({1e3 * usual:.1f} is usual)"
+            f"{seen.structures[off[0]].source} by {1e3 * rest[off[0]]:+.0f} meV/atom ({1e3 * usual:.1f} is usual)"
         )
-        sources = tuple(yardstick.sample[k].source for k in off[:10])
+        sources = tuple(seen.structures[k].source for k in off[:10])
         yield Finding("energy-outliers", "note", summary, sources, {"count": len(off), "usual": usual})
 
 
@@ -204,11 +222,11 @@ def _common_shift(atoms: Array, local: Array, noise: Array) -> tuple[float, str,
     return best
 
 
-def _against_neighbours(yardstick: Yardstick, values: Array, neighbours: int = 10) -> tuple[Array, Array]:
+def _against_neighbours(phi: Array, values: Array, neighbours: int = 10) -> tuple[Array, Array]:
     """Values minus the median over structures like them, and how much these scatter: nearest in the features' main components."""
     if len(values) <= 2 * neighbours:
         return values - np.median(values), np.full_like(values, _spread(values) + 1e-12)
-    phi = yardstick.phi - yardstick.phi.mean(axis=0)
+    phi = phi - phi.mean(axis=0)
     left, sizes, _ = np.linalg.svd(phi / (phi.std(axis=0) + 1e-12), full_matrices=False)
     components = left[:, :12] * sizes[:12]
     _, near = KDTree(components).query(components, k=neighbours + 1)
@@ -216,93 +234,6 @@ def _against_neighbours(yardstick: Yardstick, values: Array, neighbours: int = 1
     local = values - np.median(values[around], axis=1)
     scatter = 1.4826 * np.median(np.abs(local[around]), axis=1)
     return local, np.maximum(scatter, 0.5 * _spread(local)) + 1e-12
-
-
-def _stress(name: str, yardstick: Yardstick, fit: Fit, sign: float) -> Iterator[Finding]:
-    """Sign, unit and order of the stress against that of the probe."""
-    labels = np.array([_voigt(s) for s in yardstick.sample])
-    said = sign * yardstick.stresses(fit)
-    known = np.isfinite(labels + said).all(axis=1)
-    if known.sum() < FEWEST:
-        return
-    labels, said = labels[known], said[known]
-    slope = float((labels * said).sum() / (said**2).sum())
-    correlation = float((labels * said).sum() / np.sqrt((said**2).sum() * (labels**2).sum() + 1e-300))
-    numbers: dict[str, Any] = {"slope": slope, "correlation": correlation, "structures": int(known.sum())}
-    if abs(correlation) < 0.5:
-        summary = f"{name}: sign and unit of the stress could not be judged (correlation with the probe {correlation:.2f})"
-        yield Finding("stress-unknown", "note", summary, evidence=numbers)
-        return
-    factor = min((1.0, *STRESSES), key=lambda f: abs(np.log(slope / f)) if slope * f > 0 else np.inf)
-    if abs(np.log(slope / factor)) > 0.7:
-        summary = f"{name}: the stress is {slope:.4g} times what energies and forces ask for (correlation {correlation:.2f})"
-        yield Finding("stress-unit", "warning", summary, evidence=numbers)
-    elif factor != 1.0:
-        kind, words = STRESSES[factor]
-        summary = f"{name}: {words}? It is {slope:.4g} times what energies and forces ask for (correlation {correlation:.2f})"
-        yield Finding(kind, "error", summary, evidence=numbers)
-    yield from _order(name, labels, slope * said, numbers)
-
-
-def _order(name: str, labels: Array, said: Array, numbers: dict[str, Any]) -> Iterator[Finding]:
-    """Whether the shear components stand in another order."""
-    total = (labels[:, 3:] ** 2).sum() + 1e-300
-    left = {
-        order: float(((labels[:, 3:] - said[:, [3 + k for k in order]]) ** 2).sum() / total)
-        for order in permutations(range(3))
-    }
-    plain, best = left[0, 1, 2], min(left, key=lambda order: left[order])
-    if left[best] < 0.7 and left[best] < BETTER * plain:
-        order = ", ".join(VOIGT[3 + k] for k in best)
-        summary = (
-            f"{name}: the shear components of the stress seem to stand in the order {order} where yz, xz, xy is read: "
-            f"so {left[best]:.0%} of their squares remains unexplained, as they stand {plain:.0%}"
-        )
-        evidence = {**numbers, "order": order, "unexplained": left[best], "unexplained_as_read": plain}
-        yield Finding("stress-order", "error", summary, evidence=evidence)
-
-
-def _totals(name: str, structures: Sequence[Structure]) -> Iterator[Finding]:
-    """Energies that are not totals, or not in eV, by their size alone.
-
-    What calculations with all electrons give is that of the atoms within a percent (``ATOMS``); with heavier elements than argon,
-    or pseudopotentials, nothing can be said.
-    """
-    chosen = [structures[k] for k in range(0, len(structures), max(1, len(structures) // 500))]
-    chosen = [s for s in chosen if s.energy is not None]
-    if not chosen:
-        return
-    energies, sizes = np.array([float(s.energy or 0.0) for s in chosen]), np.array([len(s) for s in chosen])
-    ratio = _over_atoms(chosen)
-    for unit, factor in ENERGY.items():
-        if unit != "eV" and ratio is not None and abs(ratio * factor - 1) < 0.012:
-            summary = (
-                f"{name}: energies in {unit}? They are {ratio:.4g} times the total energy, in eV, of all electrons of these "
-                "elements"
-            )
-            yield Finding("energy-unit", "error", summary, evidence={"ratio": ratio, "unit": unit})
-    expected = np.std(sizes) * np.median(np.abs(energies) / sizes)
-    if sizes.max() > 2 * sizes.min() and np.std(energies) < 0.1 * expected:
-        summary = (
-            f"{name}: energies per atom? Structures have {sizes.min()} to {sizes.max()} atoms, but their energies all lie near "
-            f"{np.median(energies):.4g} eV; total energies are wanted"
-        )
-        yield Finding("energy-per-atom", "error", summary, evidence={"sd": float(np.std(energies))})
-
-
-def _over_atoms(structures: Sequence[Structure]) -> float | None:
-    """The median of energies over those of the atoms; None where there are heavier elements or energies of several kinds."""
-    if max(int(s.numbers.max()) for s in structures) > len(ATOMS):
-        return None
-    ratios = np.array([float(s.energy or 0.0) / ATOMS[s.numbers - 1].sum() for s in structures])
-    ratio = float(np.median(ratios))
-    return ratio if np.abs(ratios - ratio).max() < 0.02 * abs(ratio) else None
-
-
-def _voigt(s: Structure) -> Array:
-    if s.stress is None:
-        return np.full(6, np.nan)
-    return s.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
 
 def _spread(values: Array) -> float:

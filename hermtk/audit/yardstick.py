@@ -42,6 +42,23 @@ class Fit:
         return self.forces + self.energies
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What the probe says of structures, those of its sample out of fold and others besides: S structures.
+
+    Attributes:
+        structures: the structures.
+        phi: features per atom [S, K].
+        energies: labels minus what the probe says, per atom [S], in the labels' unit.
+        forces: root mean squares over each structure's components [S, 3]: of labels minus probe, of labels, of the probe.
+    """
+
+    structures: list[Structure]
+    phi: Array
+    energies: Array
+    forces: Array
+
+
 class Yardstick:
     """Features of a sample of structures that have energies and forces, ready to be fitted."""
 
@@ -53,16 +70,17 @@ class Yardstick:
         self._read(seed)
 
     def _read(self, seed: int) -> None:
-        order = np.random.default_rng(seed).permutation(len(self.structures))[:_MOST_STRUCTURES]
+        order = np.random.default_rng(seed).permutation(len(self.structures))
         size, kept = 0.0, []
-        chosen = [self.structures[i] for i in order]
+        chosen = [self.structures[i] for i in order[:_MOST_STRUCTURES]]
         for places, rows in self.features.chunks(chosen):
             self.rows.append((order[places], rows))
             kept += [chosen[k] for k in places]
             size += rows.forces.nbytes
             if size > _MOST_BYTES:
                 break
-        self.places = np.concatenate([places for places, _ in self.rows])
+        known = set(np.concatenate([places for places, _ in self.rows]).tolist())
+        self.others = [int(k) for k in order if int(k) not in known]
         self.sample = kept
         self.fold = np.arange(len(kept)) % FOLDS
         self.atoms = np.array([len(s) for s in kept], dtype=float)
@@ -149,22 +167,28 @@ class Yardstick:
         predicted = np.einsum("sk,sk->s", self.phi, fit.weights[self.fold]) * ratio
         return self.energies - predicted - np.einsum("se,se->s", self.fractions, fit.offsets[self.fold])
 
-    def force_residuals(self, fit: Fit) -> tuple[Array, Array, Array]:
-        """Root mean squares over each structure's components [S]: of what is left, of the labels, of what the probe says."""
-        found = []
-        for s, predicted in zip(self.sample, self._predicted_forces(fit), strict=True):
-            labels = s.forces if s.forces is not None else np.zeros_like(predicted)
-            found.append([np.sqrt(np.mean(x**2)) for x in (labels - predicted, labels, predicted)])
-        left, labels, predicted = np.array(found).T
-        return left, labels, predicted
-
-    def _predicted_forces(self, fit: Fit) -> list[Array]:
-        out, first = [], 0
+    def examine(self, fit: Fit, ratio: float) -> Examined:
+        """Every structure of the sample, out of fold, and all others."""
+        structures, phi = list(self.sample), [self.phi]
+        energies, forces, first = [self.energy_residuals(fit, ratio)], [], 0
         for places, rows in self.rows:
             for k in range(len(places)):
-                out.append(rows.forces[rows.structure == k] @ fit.weights[self.fold[first + k]])
+                predicted = rows.forces[rows.structure == k] @ fit.weights[self.fold[first + k]]
+                forces.append(_sizes(self.sample[first + k], predicted))
             first += len(places)
-        return out
+        weights, offsets = fit.weights.mean(axis=0), fit.offsets.mean(axis=0)
+        others = [self.structures[int(k)] for k in self.others]
+        for places, rows in self.features.chunks(others):
+            here = [others[k] for k in places]
+            atoms = np.array([len(s) for s in here], dtype=float)
+            each = rows.energy / atoms[:, None]
+            fractions = np.array([[np.mean(s.numbers == z) for z in self.elements] for s in here])
+            labels = np.array([s.energy for s in here], dtype=float) / atoms
+            energies.append(labels - ratio * each @ weights - fractions @ offsets)
+            forces += [_sizes(s, rows.forces[rows.structure == k] @ weights) for k, s in enumerate(here)]
+            phi.append(each)
+            structures += here
+        return Examined(structures, np.concatenate(phi), np.concatenate(energies), np.array(forces))
 
     def stresses(self, fit: Fit) -> Array:
         """What the probe says of the stress out of fold [S, 6], xx, yy, zz, yz, xz, xy; NaN without a cell."""
@@ -173,3 +197,8 @@ class Yardstick:
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.einsum("sxk,sk->sx", virials, fit.weights[self.fold]) / volumes[:, None]
         return np.where(volumes[:, None] > 0, values, np.nan)
+
+
+def _sizes(s: Structure, predicted: Array) -> list[float]:
+    labels = s.forces if s.forces is not None else np.zeros_like(predicted)
+    return [float(np.sqrt(np.mean(x**2))) for x in (labels - predicted, labels, predicted)]

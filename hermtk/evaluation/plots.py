@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from hermtk.data.elements import symbols
+from hermtk.data.targets import ENERGY, Target
 from hermtk.errors import DataError
 from hermtk.evaluation.comparison import Evaluation
+from hermtk.evaluation.properties import PropertyEvaluation
 from hermtk.files import replacing
 
 Array = np.ndarray
@@ -51,8 +53,8 @@ class Panel:
         return self.predicted - self.true
 
 
-def parity(evaluation: Evaluation, path: Path) -> None:
-    """Predictions over reference, and the errors below, for energy per atom, force components and stress where labelled.
+def parity(evaluation: Evaluation | PropertyEvaluation, path: Path) -> None:
+    """Predictions over reference, and the errors below: energy per atom, force components, stress where labelled; or a property.
 
     Raises:
         DataError: no structure has a label.
@@ -60,17 +62,20 @@ def parity(evaluation: Evaluation, path: Path) -> None:
     """
     panels = _panels(evaluation)
     if not panels:
-        raise DataError("there is nothing to draw: no structure has an energy, forces or a stress")
+        labels = (
+            "energy, forces or a stress" if isinstance(evaluation, Evaluation) else evaluation.target.name
+        )
+        raise DataError(f"there is nothing to draw: no structure has an {labels}")
     figure = Figure(figsize=(4.2 * len(panels), 5.6), layout="constrained")
     rows = figure.subplots(2, len(panels), squeeze=False, sharex="col", height_ratios=[3, 1.2])
     for panel, (above, below) in zip(panels, rows.T, strict=True):
         _draw_parity(above, panel)
         _draw_errors(below, panel)
-    _save(figure, path)
+    save(figure, path)
 
 
-def learning_curve(metrics: Path, path: Path) -> None:
-    """Loss and errors of a run over its steps, on a logarithmic scale, from its metrics.csv.
+def learning_curve(metrics: Path, path: Path, target: Target = ENERGY) -> None:
+    """Loss and errors of a run over its steps, on a logarithmic scale, from its metrics.csv; errors of a target in its unit.
 
     Raises:
         DataError: the file is missing or holds no rows.
@@ -83,6 +88,10 @@ def learning_curve(metrics: Path, path: Path) -> None:
         ("energy MAE (meV/atom)", 1e3, ("validation_energy_per_atom_mae",)),
         ("stress MAE (meV/Å³)", 1e3, ("validation_stress_mae",)),
     ]
+    if target != ENERGY:
+        factor, unit = target.shown
+        names = (f"train_{target.name}_mae", f"validation_{target.name}_mae")
+        panels = [panels[0], (f"{target.name} MAE ({unit})" if unit else f"{target.name} MAE", factor, names)]
     drawn = [panel for panel in panels if any(_positive(columns.get(name)) for name in panel[2])]
     figure = Figure(figsize=(4.0 * len(drawn) + 0.4, 3.4), layout="constrained")
     for axes, (title, factor, names) in zip(
@@ -90,10 +99,12 @@ def learning_curve(metrics: Path, path: Path) -> None:
     ):
         _draw_curves(axes, columns, names, factor)
         axes.set_title(title, fontsize=11)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _panels(evaluation: Evaluation) -> list[Panel]:
+def _panels(evaluation: Evaluation | PropertyEvaluation) -> list[Panel]:
+    if isinstance(evaluation, PropertyEvaluation):
+        return _property_panels(evaluation)
     energy, forces, stress = evaluation.energy_per_atom, evaluation.forces, evaluation.stress
     panels = []
     if (known := energy.known).any():
@@ -111,6 +122,16 @@ def _panels(evaluation: Evaluation) -> list[Panel]:
     if (known := stress.known).any():
         panels.append(Panel("stress components", "eV/Å³", stress.true[known], stress.predicted[known]))
     return panels
+
+
+def _property_panels(evaluation: PropertyEvaluation) -> list[Panel]:
+    target, known = evaluation.target, evaluation.values.known
+    true, predicted = evaluation.values.true[known], evaluation.values.predicted[known]
+    if not len(true):
+        return []
+    # totals of thousands of eV: differences could not be seen
+    middle = float(true.mean()) if np.abs(true.mean()) > 20 * true.std() else 0.0
+    return [Panel(target.name, target.unit, true - middle, predicted - middle, middle)]
 
 
 def _draw_parity(axes: Axes, panel: Panel) -> None:
@@ -245,7 +266,8 @@ def _ticks(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture as PNG, whole or not at all."""
     FigureCanvasAgg(figure)
     with replacing(path) as beside:
         figure.savefig(beside, dpi=200, format="png")

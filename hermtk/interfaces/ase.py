@@ -13,11 +13,13 @@ from ase.calculators.calculator import Calculator, Parameters, PropertyNotImplem
 from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
+from hermtk.audit.coverage import SEEN_ENOUGH, Coverage, in_words, seen_in_training, starving
 from hermtk.data.checks import check_structure
 from hermtk.data.elements import symbols
 from hermtk.data.structure import Structure
-from hermtk.errors import HermtkError
+from hermtk.errors import HermtkError, RarelySeen
 from hermtk.graph.build import build_graph
+from hermtk.graph.graph import Graph
 from hermtk.models.files import load_model
 from hermtk.models.potential import Potential
 from hermtk.physics.compiled import CompiledPotential
@@ -52,10 +54,12 @@ class HermCalculator(Calculator):
         super().__init__()
         if isinstance(model, Potential):
             self.potential = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+            self._seen: dict[str, int] = {}
             origin = {"model": "a potential in memory"}
         else:
             loaded = load_model(model, device)
             self.potential = loaded.potential
+            self._seen = seen_in_training(loaded.facts, self.potential.table)
             origin = {
                 "model": str(model),
                 "subnet": loaded.config.subnet,
@@ -110,6 +114,9 @@ class HermCalculator(Calculator):
             DataError: a position that is not finite, a periodic direction without a cell vector, a cell without volume,
                 two atoms at one place.
             PropertyNotImplementedError: stress, where there are fewer than three cell vectors.
+
+        Warns:
+            RarelySeen: once, where the atoms use relations that training saw fewer than ``SEEN_ENOUGH`` times.
         """
         super().calculate(atoms, list(properties), list(system_changes))
         atoms = self.atoms
@@ -125,7 +132,9 @@ class HermCalculator(Calculator):
         structure = Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
         if len(structure):
             check_structure(structure)
-        graph = build_graph(structure, self.potential.cutoff).to(self.potential.device)
+        graph = build_graph(structure, self.potential.cutoff)
+        self._warn_once(graph)
+        graph = graph.to(self.potential.device)
         stress = bool(atoms.cell.rank == 3)
         if not self._compiled:
             return predict(self.potential, graph, stress=stress)
@@ -133,14 +142,28 @@ class HermCalculator(Calculator):
             self._predictor = CompiledPotential(self.potential, warnings.warn)
         return self._predictor.predict(graph, stress=stress)
 
+    def _warn_once(self, graph: Graph) -> None:
+        """Of relations that training hardly saw; of others, later, nothing more is said."""
+        if not self._seen:
+            return
+        used = Coverage()
+        used.add(graph.numbers.numpy(), graph.center.numpy(), graph.neighbor.numpy())
+        rare = starving(self._seen, used.relations(self.potential.table))
+        if rare:
+            self._seen = {}
+            warnings.warn(
+                f"these atoms use relations that the model's training saw fewer than {SEEN_ENOUGH} times: {in_words(rare)}: "
+                "it has hardly learned what they do",
+                RarelySeen,
+                stacklevel=2,
+            )
+
 
 def _results(prediction: Prediction) -> dict[str, object]:
     energy = prediction.energy.item()
-    results: dict[str, object] = {
-        "energy": energy,
-        "free_energy": energy,
-        "energies": _array(prediction.energies),
-    }
+    results: dict[str, object] = {"energy": energy, "free_energy": energy}
+    if prediction.energies is not None:
+        results["energies"] = _array(prediction.energies)
     if prediction.forces is not None:
         results["forces"] = _array(prediction.forces)
     if prediction.stress is not None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hermtk.data.dataset import read_structures
+from hermtk.data.sources import NAMED
 from hermtk.evaluation.evaluate import evaluate
 from hermtk.models.files import load_model
 
@@ -77,7 +78,7 @@ def test_the_folder_of_a_run_stands_for_its_model(hermtk, models, data):
 
 
 def test_builtin_stands_for_the_embedded_set_unless_a_file_has_that_name(hermtk, model, data, monkeypatch):
-    monkeypatch.setattr("hermtk.data.dataset.builtin_path", lambda: data)
+    monkeypatch.setitem(NAMED, "builtin", lambda: data)
     assert json.loads(hermtk("evaluate", model, "builtin", "--json").out)["structures"] == 12
     Path("builtin").write_text("1\nenergy=-3.0\nH 0 0 0\n")
     shown = hermtk("evaluate", model, "builtin", "--format", "extxyz", "--json")

@@ -57,7 +57,7 @@ HELP = """
 import sys, time
 began = time.process_time()
 from hermtk_cli.main import run
-for arguments in [["--help"], ["--version"], *([name, "--help"] for name in sys.argv[1:])]:
+for arguments in [["--help"], ["--version"], *([*name.split(), "--help"] for name in sys.argv[1:])]:
     assert run(arguments) == 0
 print("heavy:", sorted({"torch", "numpy", "ase", "matplotlib"} & set(sys.modules)))
 print(time.process_time() - began)
@@ -80,7 +80,7 @@ def test_time_of_help(capsys):
 def test_every_file_of_commands_is_listed_and_the_other_way_round():
     (folder,) = hermtk_cli.commands.__path__
     files = {path.stem for path in Path(folder).glob("*.py")} - {"__init__"}
-    assert files == set(COMMANDS)
+    assert files == {group.module_name(name) for name in COMMANDS}
 
 
 def test_every_command_says_what_it_does(hermtk, monkeypatch):
@@ -91,13 +91,29 @@ def test_every_command_says_what_it_does(hermtk, monkeypatch):
     for name, line in COMMANDS.items():
         assert name in shown.out
         assert line in shown.out
-        assert hermtk(name, "-h").status == 0
+        assert hermtk(*name.split(), "-h").status == 0
 
 
 def test_without_a_command_there_is_help(hermtk):
     shown = hermtk()
     assert (shown.status, shown.err) == (0, "")
     assert "evaluate" in shown.out
+
+
+@pytest.mark.parametrize("arguments", [["data"], ["data", "--help"], ["data", "-h"]])
+def test_the_first_word_of_several_commands_lists_them(hermtk, arguments):
+    shown = hermtk(*arguments)
+    assert (shown.status, shown.err) == (0, "")
+    for name in ("info", "audit", "split", "subset"):
+        assert name in shown.out
+    assert "Divide a set into training, validation and test" in shown.out
+    assert "benchmark" not in shown.out
+
+
+def test_an_unknown_second_word_is_a_misuse_with_the_nearest(hermtk):
+    shown = hermtk("data", "inf")
+    assert shown.status == 2
+    assert "no command named 'data inf'. Did you mean 'data info'?" in shown.error
 
 
 def test_the_version_is_the_librarys(hermtk):
@@ -225,7 +241,7 @@ def test_a_plugins_command_may_have_two_words_and_share_the_first_with_ours(herm
     assert hermtk("say", "it").out == "plugged in \n"
     assert "hermtk say it" in hermtk("say", "it", "--help").out
     assert "painn" in hermtk("list", "subnet").out
-    assert "no command named 'say'" in hermtk("say", "that").error
+    assert "no command named 'say that'. Did you mean 'say it'?" in hermtk("say", "that").error
 
 
 def test_a_plugin_does_not_take_the_name_of_a_command_of_ours(hermtk, plugin):

@@ -27,10 +27,9 @@ SMALLER = {"--n-train 900": "--n-train 9", "--n-validation 100": "--n-validation
 FOLLOW = """
 import json, sys
 from pathlib import Path
-from hermtk.data import dataset
-from hermtk.training import prepare
+from hermtk.data import dataset, sources
 from hermtk_cli.main import run
-dataset.builtin_path = prepare.builtin_path = lambda: Path("builtin.npz")
+dataset.builtin_path = sources.NAMED["builtin"] = lambda: Path("builtin.npz")
 for words in json.loads(sys.argv[1]):
     if run(words):
         sys.exit(f"failed: hermtk {' '.join(words)}")

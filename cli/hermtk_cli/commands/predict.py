@@ -1,7 +1,8 @@
 """`hermtk predict`: structures in, structures labelled by a model out."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,10 +15,16 @@ from hermtk_cli.options import (
     Format,
     LengthUnit,
     Model,
+    note_rarely_seen,
     open_model,
     predictor,
     read_data,
+    refuse_compile,
 )
+
+if TYPE_CHECKING:
+    from hermtk.data.structure import Structure
+    from hermtk.models.files import ModelFile
 
 
 def run(
@@ -34,26 +41,39 @@ def run(
     compile: Compile = False,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Label structures with a model's energies, forces and, where a cell repeats, stresses.
+    """Label structures with a model's energies, forces and, where a cell repeats, stresses; or with its other target.
 
     Labels that the structures had are replaced. OUT is in eV and Angstrom, and is written whole or not at all.
     """
     from hermtk.data.dataset import write_structures
-    from hermtk.evaluation.evaluate import predict_structures
     from hermtk_cli.output import note, progress
 
     _check_target(structures, labelled, force)
     path, file = open_model(model, device)
     given = read_data(structures, format, energy_unit, length_unit, None)
+    note_rarely_seen(file, given)
     found = []
     with progress("predicting", len(given)) as advance:
-        for structure in predict_structures(
-            file.potential, given, batch_size=batch_size, predictor=predictor(file.potential, compile)
-        ):
+        for structure in _predicted(file, given, batch_size, compile):
             found.append(structure)
             advance(1)
     write_structures(labelled, found)
     note(f"wrote {labelled}: {len(found)} structures labelled by {path}")
+
+
+def _predicted(
+    file: "ModelFile", given: "list[Structure]", batch_size: int, compile: bool
+) -> "Iterator[Structure]":
+    from hermtk.evaluation.evaluate import predict_structures
+    from hermtk.evaluation.properties import predict_property
+    from hermtk.models.property import Property
+
+    if isinstance(file.model, Property):
+        refuse_compile(compile, file.target)
+        return predict_property(file.model, given, batch_size=batch_size)
+    return predict_structures(
+        file.potential, given, batch_size=batch_size, predictor=predictor(file.potential, compile)
+    )
 
 
 def _check_target(source: Path, target: Path, force: bool) -> None:

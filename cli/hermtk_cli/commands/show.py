@@ -11,10 +11,13 @@ from hermtk.errors import HermtkError, UnknownName
 from hermtk_cli.options import AsJson, open_model
 
 if TYPE_CHECKING:
+    from hermtk.models.files import ModelFile
     from hermtk_cli.describe import Component
 
 # a longer table goes on in --json
 _MOST_ROWS = 40
+# relations named as the least seen in training
+_POOREST = 5
 
 
 def run(
@@ -99,9 +102,11 @@ def _model(path: Path) -> dict[str, Any]:
     from hermtk.models.variants import variant
 
     path, file = open_model(path, "cpu")
-    potential = file.potential
+    potential = file.model
     return {
         "model": str(path),
+        "target": file.target.name,
+        "unit": file.target.unit,
         "elements": symbols(potential.elements),
         "subnet": file.config.subnet,
         "subnets": subnets_in_words(file.config),
@@ -112,8 +117,17 @@ def _model(path: Path) -> dict[str, Any]:
         "parameters": sum(weight.numel() for weight in potential.parameters()),
         "config": file.config.model_dump(mode="json"),
         "needs": [dict(need) for need in file.needs],
+        "poorest": _poorest(file),
         "facts": dict(file.facts),
     }
+
+
+def _poorest(file: "ModelFile") -> dict[str, int]:
+    """The relations that training saw least, and how often."""
+    from hermtk.audit.coverage import seen_in_training
+
+    seen = seen_in_training(file.facts, file.model.table)
+    return dict(sorted(seen.items(), key=lambda item: item[1])[:_POOREST])
 
 
 def _print_model(values: Mapping[str, Any]) -> None:
@@ -124,6 +138,7 @@ def _print_model(values: Mapping[str, Any]) -> None:
     console = stdout()
     console.print(values["model"], style="bold")
     rows = {
+        "target": f"{values['target']} ({values['unit']})" if values["unit"] else values["target"],
         "elements": ", ".join(values["elements"]),
         "subnet": values["subnets"],
         "variant": f"{values['variant']}: {len(values['relations'])} relations ({values['relation']})",
@@ -134,8 +149,12 @@ def _print_model(values: Mapping[str, Any]) -> None:
         "short-range repulsion": "ZBL" if config["zbl"] else "none",
         "needs": "\n".join(map(_need, values["needs"])),
     }
-    sections = {name: fact for name, fact in values["facts"].items() if isinstance(fact, Mapping)}
-    single = {name: fact for name, fact in values["facts"].items() if name not in {*sections, "parameters"}}
+    if values["poorest"]:
+        rows["least seen"] = ", ".join(f"{name} ({count:,})" for name, count in values["poorest"].items())
+    # every pair and triad is for --json
+    shown = {name: fact for name, fact in values["facts"].items() if name not in {"seen", "parameters"}}
+    sections = {name: fact for name, fact in shown.items() if isinstance(fact, Mapping)}
+    single = {name: fact for name, fact in shown.items() if name not in sections}
     console.print(facts({**rows, **_flat(single)}))
     for name, section in sections.items():
         console.print(f"\n{name.replace('_', ' ')}", style="bold")

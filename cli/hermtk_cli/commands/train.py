@@ -24,7 +24,23 @@ def run(
         str | None, typer.Option(help="What weights depend on: homogeneous, hvnet, hpnet, htnet.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Structures to train on; the embedded ethanol set if not given.")
+        str | None,
+        typer.Option(help="Structures to train on, or qm9; the embedded ethanol set if not given."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to learn: energy (with forces, stress), mu, alpha, homo, lumo, gap, r2, zpve, U0, U, H, G, cv, or another "
+            "number that each structure has.",
+        ),
+    ] = None,
+    allow_missing: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-missing/--require-labels",
+            help="Train on structures that lack some labels too; what is missing is left out of the loss.",
+        ),
     ] = None,
     validation: Annotated[
         str | None, typer.Option(help="Structures to validate on; taken from --data if not given.")
@@ -55,13 +71,15 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print only the results, as JSON.")] = False,
 ) -> None:
-    """Train a potential and test it. Without --data it learns the embedded ethanol set."""
+    """Train a potential, or a model of another target, and test it. Without --data it learns the embedded ethanol set."""
     from hermtk_cli.training import show_run
 
     overrides = {
         "model.subnet": _own_subnet(subnet or []),
         "model.variant": variant,
         "data.train": data,
+        "data.target": target,
+        "data.allow_missing": allow_missing,
         "data.validation": validation,
         "data.test": test,
         "data.n_train": n_train,
@@ -145,4 +163,6 @@ def _name(values: dict[str, Any]) -> str:
     model, data = values.get("model") or {}, values.get("data") or {}
     source = Path(str(data.get("train") or "ethanol")).stem
     subnets = [model.get("subnet", "painn"), *sorted(set((model.get("subnet_overrides") or {}).values()))]
+    target = str(data.get("target") or "energy")
+    source = source if target == "energy" else f"{source}-{target}"
     return f"{source}-{'+'.join(map(str, subnets))}-{model.get('variant', 'hvnet')}"

@@ -1,5 +1,6 @@
 """`hermtk validate`: everything that training would refuse, found in seconds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 def run(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of a run.")]) -> None:
     """Check a config and its data without training: keys, options, labels, split, elements."""
-    from hermtk.models.build import build_model
+    from hermtk.data.targets import find_target
+    from hermtk.models.build import build_for
     from hermtk.models.layers import subnets_in_words
     from hermtk.training.config import make_config, read_config
     from hermtk.training.prepare import prepare_run
@@ -24,10 +26,11 @@ def run(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file
     checked = make_config(read_config(config))
     check_device(checked.device)
     # components and their options, before the data, which may take a while to read
-    build_options(checked)
-    build_model(checked.model.model_copy(update={"subnet_overrides": {}, "override_options": {}}), (1,))
+    target = find_target(checked.data.target)
+    build_options(checked, target)
+    build_for(target, checked.model.model_copy(update={"subnet_overrides": {}, "override_options": {}}), (1,))
     data = prepare_run(checked)
-    potential = build_model(checked.model, data.elements, reference=data.reference, scale=data.scale)
+    potential = build_for(target, checked.model, data.elements, reference=data.reference, scale=data.scale)
     console = stdout()
     console.print(facts(_data_rows(data)))
     model = checked.model
@@ -41,7 +44,7 @@ def _data_rows(data: "Prepared") -> dict[str, Any]:
     from hermtk.data.elements import symbols
 
     sets = {"training": data.train, "validation": data.validation, "test": data.test}
-    rows = {name: _set_row(structures) for name, structures in sets.items()}
+    rows = {name: _set_row(structures, data.target.name) for name, structures in sets.items()}
     names = symbols(data.elements)
     energies = ", ".join(
         f"{name} {data.reference[number]:.4f}" for name, number in zip(names, data.elements, strict=True)
@@ -49,12 +52,13 @@ def _data_rows(data: "Prepared") -> dict[str, Any]:
     return {
         **rows,
         "elements": ", ".join(names),
-        "reference energies": f"{energies} eV",
+        "target": data.target.written,
+        "references": f"{energies} {data.target.unit}".strip(),
         "neighbors per atom": f"{data.mean_neighbors:.1f}",
     }
 
 
-def _set_row(structures: list[Any]) -> str:
+def _set_row(structures: Sequence[Any], target: str) -> str:
     if not structures:
         return "none"
     sizes = sorted({len(s) for s in structures})
@@ -62,5 +66,6 @@ def _set_row(structures: list[Any]) -> str:
     labels = {
         name: sum(getattr(s, name) is not None for s in structures) for name in ("energy", "forces", "stress")
     }
+    labels = {target if name == "energy" else name: n for name, n in labels.items()}
     said = [name if n == len(structures) else f"{name} in {n}" for name, n in labels.items() if n]
     return f"{len(structures)} structures, {atoms}, with {', '.join(said) or 'no labels'}"
