@@ -29,6 +29,8 @@ COMMANDS: dict[str, str] = {
     "check": "Hold a subnet against every law of the conformance kit",
     "benchmark": "Measure time and peak memory of models",
 }
+# first word of several commands -> what they are for
+FAMILIES: dict[str, str] = {"data": "Look at data, audit, divide and thin them, before training on them."}
 PLUGINS = "hermtk.commands"
 
 
@@ -130,7 +132,7 @@ def _family(names: list[str], group: Commands, ctx: Any) -> Any:
         add_completion=False,
         invoke_without_command=True,
         context_settings={"help_option_names": ["-h", "--help"]},
-        help=f"Commands that begin with `{head}`.",
+        help=FAMILIES.get(head, f"Commands that begin with `{head}`."),
     )
 
     @app.callback()

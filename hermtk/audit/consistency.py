@@ -214,9 +214,11 @@ def _common_shift(atoms: Array, local: Array, noise: Array) -> tuple[float, str,
         for k in far:
             near = far[np.abs(values[far] - values[k]) < np.maximum(2.5 * blur[far], 0.2 * abs(values[k]))]
             amount = float(np.median(values[near]))
-            # others as far off to the same side, that are not of the group: a tail, not a shift
-            tail = int((np.sign(amount) * values[far] > 0.5 * abs(amount)).sum())
-            enough = len(near) >= max(4, 0.015 * len(local)) and len(near) >= 0.7 * tail
+            # others as far off to the same side, or half as far where so much would show: a tail, not a shift
+            share = values / amount
+            tail = int((share[far] > 0.5).sum())
+            between = int(((share > 0.35) & (share < 0.7) & (5 * blur < abs(amount))).sum())
+            enough = len(near) >= max(4, 0.015 * len(local)) and len(near) >= max(0.7 * tail, 2 * between)
             if enough and (best is None or len(near) > len(best[2])):
                 best = (amount, unit, near)
     return best
@@ -229,11 +231,13 @@ def _against_neighbours(phi: Array, values: Array, neighbours: int = 10) -> tupl
     phi = phi - phi.mean(axis=0)
     left, sizes, _ = np.linalg.svd(phi / (phi.std(axis=0) + 1e-12), full_matrices=False)
     components = left[:, :12] * sizes[:12]
-    _, near = KDTree(components).query(components, k=neighbours + 1)
-    around = np.asarray(near)[:, 1:]
+    distances, near = KDTree(components).query(components, k=neighbours + 1)
+    around, far = np.asarray(near)[:, 1:], np.median(np.asarray(distances)[:, 1:], axis=1)
     local = values - np.median(values[around], axis=1)
     scatter = 1.4826 * np.median(np.abs(local[around]), axis=1)
-    return local, np.maximum(scatter, 0.5 * _spread(local)) + 1e-12
+    # where there is hardly anything alike, its median says little
+    alone = np.maximum(1.0, far / (np.median(far) + 1e-12))
+    return local, alone * np.maximum(scatter, 0.5 * _spread(local)) + 1e-12
 
 
 def _spread(values: Array) -> float:

@@ -183,7 +183,7 @@ def _duplicates(found: _Found) -> Iterator[Finding]:
         equal = np.unique(same.two[found.energy_gap(same) <= SAME_ENERGY])
         literal = np.unique(same.two[found.prints.copies[same.one] == found.others.copies[same.two]])
         advice = (
-            "They count twice in training."
+            "They count twice."
             if found.inside
             else "Errors measured on them are not those of new structures."
         )

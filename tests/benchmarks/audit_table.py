@@ -1,7 +1,6 @@
 """The audit of every reference set as a table of Markdown: ``python tests/benchmarks/audit_table.py [FOLDER ...]``.
 
 Folders below ``HERMTK_SHARED``/data or ``../shared``/data; files named train, validation and test are audited together.
-About ten CPU minutes for all.
 """
 
 import os

@@ -102,6 +102,7 @@ def good_files(folder: Path) -> Iterator[Path]:
         F=block["forces"],
         **units,
     )
+    np.savez(folder / "qmmm.npz", **archives.QMMM)
     (folder / "vasprun.xml").write_text(vasprun([Step()]), encoding="utf-8")
     # without its last line: cut anywhere before, the step is incomplete
     text = outcar([Step()])
@@ -110,7 +111,7 @@ def good_files(folder: Path) -> Iterator[Path]:
     ase_write(folder / "a.cif", to_atoms(crystal()))
     yield from (
         folder / name
-        for name in ("rmd17.npz", "sgdml.npz", "vasprun.xml", "vasprun.xml.gz", "OUTCAR", "a.cif")
+        for name in ("rmd17.npz", "sgdml.npz", "qmmm.npz", "vasprun.xml", "vasprun.xml.gz", "OUTCAR", "a.cif")
     )
 
 

@@ -13,6 +13,18 @@ from typing import Any
 
 import numpy as np
 
+# two geometries of two atoms, among three and one charges
+QMMM = {
+    "numbers": np.array([8, 1]),
+    "qm_positions": np.arange(12.0).reshape(2, 2, 3),
+    "n_mm": np.array([3, 1]),
+    "mm_positions": np.arange(12.0).reshape(4, 3) + 20,
+    "mm_charges": np.array([0.4, 0.4, -0.8, 1.0]),
+    "energy": np.array([-1.0, -2.0]),
+    "qm_forces": np.ones((2, 2, 3)),
+    "mm_forces": -np.ones((4, 3)),
+    "energy_vac": np.array([-0.5, -1.5]),
+}
 ONE = {"numbers": np.array([1]), "positions": np.zeros((2, 1, 3))}
 
 
@@ -157,6 +169,16 @@ def _npz(trap: Path) -> dict[str, bytes]:
         "sgdml_none": {**units, "z": np.zeros(0), "R": np.zeros((0, 0, 3))},
         "sgdml_energy": {**molecule, **units, "E": np.zeros((2, 3))},
         "sgdml_forces": {**molecule, **units, "F": np.array(["a", "b"])},
+    }
+    wrong |= {
+        "charges_missing": {name: values for name, values in QMMM.items() if name != "mm_charges"},
+        "charges_counts": {**QMMM, "n_mm": np.array([3, 2])},
+        "charges_negative": {**QMMM, "n_mm": np.array([5, -1])},
+        "charges_wrap": {**QMMM, "n_mm": np.array([2**62, 2**62])},
+        "charges_words": {**QMMM, "mm_charges": np.array(["a", "b", "c", "d"])},
+        "charges_nan": {**QMMM, "mm_positions": np.full((4, 3), np.nan)},
+        "charges_numbers": {**QMMM, "numbers": np.array(8)},
+        "charges_forces": {**QMMM, "qm_forces": np.ones((2, 3, 3))},
     }
     found |= {f"{name}.npz": npz(**arrays) for name, arrays in wrong.items()}
     whole = npz(**ONE)

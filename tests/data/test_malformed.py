@@ -59,7 +59,7 @@ def test_there_are_files_for_every_reader(reads):
     names = " ".join(str(read.bad.path) for read in reads)
     marks = {
         "ase": ".traj", "deepmd": "system", "extxyz": ".xyz", "hdf5": ".h5", "lmdb": ".aselmdb", "pymatgen": ".pymatgen.json",
-        "qm9": "qm9", "ragged": "a.npz", "sgdml": "rmd17.npz", "store": ".store", "vasp": "OUTCAR",
+        "qm9": "qm9", "qmmm": "qmmm.npz", "ragged": "a.npz", "sgdml": "rmd17.npz", "store": ".store", "vasp": "OUTCAR",
     }  # fmt: skip
     ours = {name for name, entry in entries("format").items() if entry.distribution == "hermtk"}
     assert set(marks) == ours, "a new format needs malformed files: add them to malformed.py"
