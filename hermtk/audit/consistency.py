@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import numpy as np
-from scipy.spatial import KDTree
 
+from hermtk.audit.energies import alike, energies, spread
 from hermtk.audit.findings import Finding, Sets
 from hermtk.audit.stress import stress
 from hermtk.audit.totals import totals
@@ -79,10 +79,10 @@ def _examine(name: str, structures: Sequence[Structure]) -> Iterator[Finding]:
     if fit.forces < LOOSE:
         # once more without the energies that are off, so that they do not bend the probe
         rest = yardstick.energy_residuals(fit, ratio)
-        heed = np.abs(rest - np.median(rest)) < 5 * _spread(rest) + 1e-12
+        heed = np.abs(rest - np.median(rest)) < 5 * spread(rest) + 1e-12
         seen = yardstick.examine(yardstick.without(ratio, heed), ratio)
         yield from _strange_forces(name, seen)
-        yield from _strange_energies(name, seen)
+        yield from energies(name, seen)
     yield from stress(name, yardstick, fit, np.sign(ratio))
 
 
@@ -163,6 +163,10 @@ def _strange_forces(name: str, seen: Examined) -> Iterator[Finding]:
     strange = (left > 6 * typical) & (left > np.maximum(0.8 * predicted, 0.2 * size)) & (left > 0.7 * labels)
     # where the probe itself says something absurd, it has seen nothing like that geometry
     strange &= predicted < 3 * np.maximum(size, labels)
+    # and where it fails for everything alike, it is not the labels of one frame
+    if strange.any() and (found := alike(seen.phi)) is not None:
+        around, alone = found
+        strange &= left > 4 * alone * np.median(left[around], axis=1)
     worst = np.flatnonzero(strange)[np.argsort(-left[strange])]
     if not len(worst):
         return
@@ -175,71 +179,3 @@ def _strange_forces(name: str, seen: Examined) -> Iterator[Finding]:
     sources = tuple(seen.structures[k].source for k in worst[:10])
     evidence = {"count": len(worst), "rms": [round(float(left[k]), 4) for k in worst[:10]], "usual": typical}
     yield Finding("force-outliers", "warning", summary, sources, evidence)
-
-
-def _strange_energies(name: str, seen: Examined) -> Iterator[Finding]:
-    """Energies off for some frames: by a common amount (shifted), or each by its own."""
-    rest = seen.energies
-    local, noise = _against_neighbours(seen.phi, rest)
-    atoms = np.array([len(s) for s in seen.structures], dtype=float)
-    if (shift := _common_shift(atoms, local, noise)) is not None:
-        amount, unit, members = shift
-        summary = (
-            f"{name}: the energies of {len(members)} of {len(rest)} structures ({len(members) / len(rest):.1%}) are off by "
-            f"{amount:+.3g} {unit} against structures like them, by the same amount: another reference, functional or cell of "
-            "the calculation"
-        )
-        sources = tuple(seen.structures[k].source for k in members[:10])
-        evidence = {"shift": amount, "unit": unit, "count": len(members)}
-        yield Finding("energy-shift", "error", summary, sources, evidence)
-        return
-    usual = _spread(rest)
-    off = np.flatnonzero((np.abs(local) > 8 * noise) & (np.abs(rest - np.median(rest)) > 8 * usual))
-    if len(off):
-        off = off[np.argsort(-np.abs(local[off]))]
-        summary = (
-            f"{name}: the energies of {len(off)} structures are further from the probe than is usual, the worst is "
-            f"{seen.structures[off[0]].source} by {1e3 * rest[off[0]]:+.0f} meV/atom ({1e3 * usual:.1f} is usual)"
-        )
-        sources = tuple(seen.structures[k].source for k in off[:10])
-        yield Finding("energy-outliers", "note", summary, sources, {"count": len(off), "usual": usual})
-
-
-def _common_shift(atoms: Array, local: Array, noise: Array) -> tuple[float, str, Array] | None:
-    """The largest group of structures off by one amount, in eV or in eV/atom, that stands apart from the others."""
-    best: tuple[float, str, Array] | None = None
-    for unit, factor in (("eV", atoms), ("eV/atom", np.ones_like(local))):
-        values, blur = local * factor, noise * factor
-        far = np.flatnonzero(np.abs(values) > 5 * blur)
-        for k in far:
-            near = far[np.abs(values[far] - values[k]) < np.maximum(2.5 * blur[far], 0.2 * abs(values[k]))]
-            amount = float(np.median(values[near]))
-            # others as far off to the same side, or half as far where so much would show: a tail, not a shift
-            share = values / amount
-            tail = int((share[far] > 0.5).sum())
-            between = int(((share > 0.35) & (share < 0.7) & (5 * blur < abs(amount))).sum())
-            enough = len(near) >= max(4, 0.015 * len(local)) and len(near) >= max(0.7 * tail, 2 * between)
-            if enough and (best is None or len(near) > len(best[2])):
-                best = (amount, unit, near)
-    return best
-
-
-def _against_neighbours(phi: Array, values: Array, neighbours: int = 10) -> tuple[Array, Array]:
-    """Values minus the median over structures like them, and how much these scatter: nearest in the features' main components."""
-    if len(values) <= 2 * neighbours:
-        return values - np.median(values), np.full_like(values, _spread(values) + 1e-12)
-    phi = phi - phi.mean(axis=0)
-    left, sizes, _ = np.linalg.svd(phi / (phi.std(axis=0) + 1e-12), full_matrices=False)
-    components = left[:, :12] * sizes[:12]
-    distances, near = KDTree(components).query(components, k=neighbours + 1)
-    around, far = np.asarray(near)[:, 1:], np.median(np.asarray(distances)[:, 1:], axis=1)
-    local = values - np.median(values[around], axis=1)
-    scatter = 1.4826 * np.median(np.abs(local[around]), axis=1)
-    # where there is hardly anything alike, its median says little
-    alone = np.maximum(1.0, far / (np.median(far) + 1e-12))
-    return local, alone * np.maximum(scatter, 0.5 * _spread(local)) + 1e-12
-
-
-def _spread(values: Array) -> float:
-    """The standard deviation of a normal distribution with this median deviation."""
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))

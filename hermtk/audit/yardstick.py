@@ -12,6 +12,8 @@ from hermtk.data.structure import Structure
 Array = np.ndarray
 CUTOFF = 5.0
 FOLDS = 4
+# structures of a composition that give it a constant of its own
+MEMBERS = 6
 # what is kept of the features: structures, and bytes
 _MOST_STRUCTURES = 1000
 _MOST_BYTES = 300e6
@@ -90,7 +92,7 @@ class Yardstick:
         self._force_equations()
         self._energy_equations()
         # a few energies that are wildly off would hide everything else
-        rest = np.array([self.per_fold[f][0][k, 0] for k, f in enumerate(self.fold)])
+        rest = np.array([self.per_fold[f][k, 0] for k, f in enumerate(self.fold)])
         wild = np.abs(rest - np.median(rest)) > 10 * np.median(np.abs(rest - np.median(rest))) + 1e-12
         self.heed = ~wild if wild.mean() < 0.15 else np.ones(len(rest), dtype=bool)
         self.ridge = min(_RIDGES, key=lambda ridge: self._solve(None, ridge).forces)
@@ -115,11 +117,26 @@ class Yardstick:
     def _energy_equations(self) -> None:
         # per fold: what is left of energies and features when the composition's part is taken off, fitted on the others
         self.per_fold = []
-        both = np.column_stack([self.energies, self.phi])
+        both, design = np.column_stack([self.energies, self.phi]), self._compositions()
         for f in range(FOLDS):
             learned = self.fold != f
-            offsets = np.linalg.lstsq(self.fractions[learned], both[learned], rcond=None)[0]
-            self.per_fold.append((both - self.fractions @ offsets, offsets))
+            offsets = np.linalg.lstsq(design[learned], both[learned], rcond=None)[0]
+            self.per_fold.append(both - design @ offsets)
+
+    def _compositions(self) -> Array:
+        """Which composition a structure has [S, compositions]; where most are rare, how much of each element [S, elements].
+
+        With a constant for each composition, references that differ between them do not matter.
+        """
+        _, group = np.unique(np.round(self.fractions, 6), axis=0, return_inverse=True)
+        members = np.bincount(group.reshape(-1))
+        common = np.flatnonzero(members >= MEMBERS)
+        if members[common].sum() < 0.7 * len(group):
+            return self.fractions
+        rare = members[group.reshape(-1)] < MEMBERS
+        return np.column_stack([group.reshape(-1)[:, None] == common, rare[:, None] * self.fractions]).astype(
+            float
+        )
 
     def fit(self, ratio: float | None = 1.0) -> Fit:
         """Fit to forces and to energies that are ``ratio`` times what those forces integrate to; None for forces alone."""
@@ -132,7 +149,7 @@ class Yardstick:
         for f in range(FOLDS):
             others = [g for g in range(FOLDS) if g != f]
             scale = self.ff[others].sum()
-            learned, (rest, offset) = (self.fold != f) & heed, self.per_fold[f]
+            learned, rest = (self.fold != f) & heed, self.per_fold[f]
             e, phi = rest[:, 0], rest[:, 1:]
             matrix, right = self.jj[others].sum(0) / scale, self.jf[others].sum(0) / scale
             size = np.sqrt(np.diag(matrix))
@@ -149,7 +166,8 @@ class Yardstick:
             left_energies += ((e[mine] - (ratio or 1.0) * phi[mine] @ w) ** 2).sum()
             all_energies += (e[mine] ** 2).sum()
             weights.append(w)
-            offsets.append(offset[:, 0] - (ratio or 1.0) * offset[:, 1:] @ w)
+            left_over = self.energies - (ratio or 1.0) * self.phi @ w
+            offsets.append(np.linalg.lstsq(self.fractions[learned], left_over[learned], rcond=None)[0])
         return Fit(
             np.array(weights),
             left_forces / max(all_forces, 1e-300),

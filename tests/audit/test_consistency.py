@@ -145,3 +145,13 @@ def test_energies_of_some_frames_are_shifted(sound, shift):
 
 def test_too_few_structures_say_nothing():
     assert list(consistency({"train": alloy()[:10]})) == []
+
+
+def test_a_composition_with_another_reference():
+    def moved(s: Structure) -> Structure:
+        return replace(s, energy=(s.energy or 0) + 0.1 * len(s)) if (s.numbers == 79).sum() == 4 else s
+
+    (found,) = [f for f in consistency({"train": every(alloy(), moved)}) if f.name == "composition-offset"]
+    ((formula, offset),) = found.evidence["offsets"].items()
+    assert formula == "Cu3Au1"
+    assert abs(offset - 0.1) < 0.02

@@ -143,7 +143,7 @@ def test_partly_periodic_cells_are_kept_and_those_of_fewer_vectors_refused(cryst
 
 
 def test_pymatgen_reads_what_is_written_and_we_read_what_it_writes(crystal, water, tmp_path):
-    core = pytest.importorskip("pymatgen.core", reason='needs pymatgen: pip install "hermtk[pymatgen]"')
+    core = pytest.importorskip("pymatgen.core", reason="needs pymatgen: pip install pymatgen-core")
     write_structures(tmp_path / "a.pymatgen.json", [crystal, water])
     entries = json.loads((tmp_path / "a.pymatgen.json").read_text(encoding="utf-8"))["entries"]
     theirs = (
