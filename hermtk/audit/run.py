@@ -6,10 +6,11 @@ from typing import Any
 
 from hermtk.audit.consistency import consistency
 from hermtk.audit.coverage import Coverage, coverage_findings, relation_table
-from hermtk.audit.duplicates import Prints, duplicate_findings
+from hermtk.audit.duplicates import duplicate_findings
 from hermtk.audit.findings import Finding, Sets
 from hermtk.audit.geometry import Shapes, geometry_findings
 from hermtk.audit.labels import labels
+from hermtk.audit.twins import Prints
 from hermtk.audit.views import views
 
 SEVERITIES = ("error", "warning", "note")

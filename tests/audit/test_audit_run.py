@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from audit_world import molecules, turned
-from hermtk.audit.duplicates import Prints
 from hermtk.audit.run import SEVERITIES, audit
+from hermtk.audit.twins import Prints
 from hermtk.audit.views import views
 from hermtk.data.structure import Structure
 from hermtk.errors import UnknownName

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from audit_world import crystals, molecules, repeated, turned
-from hermtk.audit.duplicates import NEAR, Prints, duplicate_findings
+from hermtk.audit.duplicates import duplicate_findings
 from hermtk.audit.findings import Finding
+from hermtk.audit.twins import NEAR, Prints
 from hermtk.audit.views import views
 from hermtk.data.dataset import read_structures
 from hermtk.data.structure import Structure
