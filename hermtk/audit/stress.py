@@ -35,7 +35,8 @@ def stress(name: str, yardstick: Yardstick, fit: Fit, sign: float) -> Iterator[F
     known = np.isfinite(labels + said).all(axis=1)
     if known.sum() < FEWEST:
         return
-    labels, said = labels[known], said[known]
+    # in one cell, neither forces nor energies determine the mean
+    labels, said = (values[known] - values[known].mean(axis=0) for values in (labels, said))
     slope = float((labels * said).sum() / (said**2).sum())
     correlation = float((labels * said).sum() / np.sqrt((said**2).sum() * (labels**2).sum() + 1e-300))
     numbers: dict[str, Any] = {"slope": slope, "correlation": correlation, "structures": int(known.sum())}
