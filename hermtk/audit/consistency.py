@@ -15,6 +15,7 @@ from hermtk.audit.stress import stress
 from hermtk.audit.totals import totals
 from hermtk.audit.work import work
 from hermtk.audit.yardstick import FOLDS, Examined, Fit, Yardstick
+from hermtk.data.store import labelled
 from hermtk.data.structure import Structure
 from hermtk.units import ENERGY, LENGTH
 
@@ -22,7 +23,7 @@ Array = np.ndarray
 # fewer structures than this cannot carry a fit
 FEWEST = 4 * FOLDS
 # and of more than this a random choice is looked at
-LOOKED_AT = 4000
+LOOKED_AT = 20_000
 # another assumption has to leave less than this share of what the plain one leaves
 BETTER = 0.5
 # more than this unexplained of the forces and single frames cannot be judged
@@ -59,12 +60,11 @@ RATIOS: dict[float, tuple[str, str]] = {
 def consistency(sets: Sets) -> Iterator[Finding]:
     """Findings on each set that has energies and forces."""
     for name, structures in sets.items():
-        places = [k for k, s in enumerate(structures) if s.energy is not None and s.forces is not None][
-            :20_000
-        ]
         yield from totals(name, structures)
-        if len(places) >= FEWEST:
-            yield from _examine(name, [structures[k] for k in places])
+        places = np.flatnonzero(labelled(structures, "energy") & labelled(structures, "forces"))
+        chosen = np.sort(np.random.default_rng(0).permutation(places)[:LOOKED_AT])
+        if len(chosen) >= FEWEST:
+            yield from _examine(name, [structures[k] for k in chosen.tolist()])
 
 
 def _examine(name: str, structures: Sequence[Structure]) -> Iterator[Finding]:

@@ -29,14 +29,12 @@ class Fit:
         forces, energies: share of the square of forces, and of the square of energies per atom without their composition's
             part, that is not explained out of fold: 0 where the probe is exact, 1 where it is worth nothing.
         offsets: energies per element for each fold [folds, elements], in the labels' unit.
-        ridge: the strength of the regularisation.
     """
 
     weights: Array
     forces: float
     energies: float
     offsets: Array
-    ridge: float
 
     @property
     def unexplained(self) -> float:
@@ -173,7 +171,6 @@ class Yardstick:
             left_forces / max(all_forces, 1e-300),
             left_energies / max(all_energies, 1e-300),
             np.array(offsets),
-            ridge,
         )
 
     def without(self, ratio: float, heed: Array) -> Fit:

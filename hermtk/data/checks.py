@@ -93,19 +93,13 @@ def require_labels(
 
 
 def _remedy(label: str, *, some: bool) -> str:
-    others = (
-        f"add their {label}"
-        if label == "energy"
-        else f"add the {label}, or set the weight of {label} in the loss to 0"
-    )
+    others = f"add the {label}, or set the weight of {label} in the loss to 0"
+    if label == "energy":
+        others = "or add their energy"
     allow = (
         " To train on the labels that are there, say --allow-missing (data.allow_missing)." if some else ""
     )
-    return (
-        f"Remove them from the data, or {others}.{allow}"
-        if label == "energy"
-        else f"Remove them from the data, {others}.{allow}"
-    )
+    return f"Remove them from the data, {others}.{allow}"
 
 
 def _check_numbers(source: str, numbers: np.ndarray) -> None:
