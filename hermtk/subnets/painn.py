@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hermtk.nn.convolution import Routes, convolve
 from hermtk.nn.couplings import Couplings, Entry
+from hermtk.nn.evnorm import over_channels
 from hermtk.nn.safe import norm_over_components
 from hermtk.nn.typed import TypedLinear, TypedMLP, over_components, typed_product
 from hermtk.relations.union import Rows
@@ -29,6 +30,7 @@ class PaiNN(Subnet):
         *,
         hidden: int | None = None,
         projection: bool = True,
+        normalize: bool = True,
     ) -> None:
         """Options of the layer.
 
@@ -38,10 +40,12 @@ class PaiNN(Subnet):
             n_radial: columns of the edges' radial features.
             hidden: width of the two node networks, ``channels`` if not given.
             projection: let the neighbour's vectors, projected on the edge, send scalars too; PaiNN does not.
+            normalize: give the node networks invariants of mean 0 and variance 1; without it, as in PaiNN, the features of
+                many layers explode.
         """
         super().__init__(channels, relations, n_radial)
         hidden = hidden or channels
-        self.couplings = couplings(projection)
+        self.couplings, self.normalize = couplings(projection), normalize
         sent = self.couplings.paths * channels
         self.source = TypedMLP(relations, channels, hidden, sent)
         self.filter = TypedLinear(relations, n_radial, sent, bias=False)
@@ -67,7 +71,8 @@ class PaiNN(Subnet):
             u, w = self.mix.weight.chunk(2, dim=-1)
             between = (mixed(sides[0], u, rows) * mixed(sides[1], w, rows)).sum(1)
             angle = torch.where(union.mixed.unsqueeze(-1), between, angle)
-        gates = self.update(torch.cat([s, norm_over_components(vv)], dim=-1), union.centers)
+        sizes = self._seen(torch.cat([s, norm_over_components(vv)], dim=-1))
+        gates = self.update(sizes, union.centers)
         alpha, beta, gamma = (edges.presence.unsqueeze(-1) * gates).chunk(3, dim=-1)
         return (ds + alpha + beta * angle).unsqueeze(1), dv + gamma.unsqueeze(1) * uv
 
@@ -76,7 +81,7 @@ class PaiNN(Subnet):
     ) -> tuple[Float[Tensor, "Q C"], Float[Tensor, "sides Q 3 C"]]:
         """Sums over each centre slot's edges; vectors separately for the two sides of a triad."""
         union, geometry = edges.union, edges.geometry
-        phi = self.source(s.index_select(0, union.source_atom), union.sources)  # (P, parts C)
+        phi = self.source(self._seen(s).index_select(0, union.source_atom), union.sources)  # (P, parts C)
         slots, sides = union.center_atom.shape[0], union.sides
         into, rows = union.center_side, sides * slots
         routes = Routes(union.edge, union.neighbor, union.neighbor_atom, into, rows, union.edges)
@@ -84,6 +89,10 @@ class PaiNN(Subnet):
             v, phi, geometry.radial, self.filter.weight, geometry.angular[:, :4], self.couplings, routes
         ).unflatten(0, (sides, slots))  # (sides, Q, 1 + 3, C)
         return sums[:, :, 0].sum(0), sums[:, :, 1:]
+
+    def _seen(self, invariants: Float[Tensor, "rows n"]) -> Float[Tensor, "rows n"]:
+        """What the node networks see of them: gates that grow with the features would make these grow from layer to layer."""
+        return over_channels(invariants) if self.normalize else invariants
 
 
 def couplings(projection: bool) -> Couplings:

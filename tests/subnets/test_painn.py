@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hermtk.data.structure import Structure
 from hermtk.graph.graph import edge_vectors
-from hermtk.nn.safe import norm_over_components
+from hermtk.nn.safe import SOFT, norm_over_components
 from hermtk.subnets.base import Edges
 from hermtk.subnets.painn import PaiNN
 from hermtk.testing import Subject, structures
@@ -25,6 +25,11 @@ def mlp(network, r: int, x: Tensor) -> Tensor:
     return linear(network.second, r, F.silu(linear(network.first, r, x)))
 
 
+def seen(layer: PaiNN, s: Tensor) -> Tensor:
+    """The invariants as they enter a node network."""
+    return (s - s.mean()) / (s.var(correction=0) + SOFT**2).sqrt() if layer.normalize else s
+
+
 def slow(layer: PaiNN, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
     """The changes of each centre slot (atom i, relation r), one edge after the other."""
     union, changes_s, changes_v = edges.union, [], []
@@ -33,7 +38,7 @@ def slow(layer: PaiNN, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tens
         ds, sides, near = torch.zeros_like(s[0]), torch.zeros(2, *v[0].shape, dtype=v.dtype), torch.zeros(())
         for k in (union.center == slot).nonzero().flatten().tolist():
             j = int(union.neighbor_atom[k])
-            sent = mlp(layer.source, r, s[j]) * linear(layer.filter, r, edges.radial[k])
+            sent = mlp(layer.source, r, seen(layer, s[j])) * linear(layer.filter, r, edges.radial[k])
             a, b, c, *d = sent.split(len(s[j]))
             ds = ds + b + sum(part * (edges.directions[k] @ v[j]) for part in d)
             side = 0 if union.side is None else int(union.side[k])
@@ -48,17 +53,18 @@ def slow(layer: PaiNN, s: Tensor, v: Tensor, edges: Edges) -> tuple[Tensor, Tens
         else:
             angle = (left * right).sum(0)
         length = norm_over_components(right.unsqueeze(0)).squeeze(0)
-        gates = mlp(layer.update, r, torch.cat([own_s, length])) * torch.tanh(near)
+        gates = mlp(layer.update, r, seen(layer, torch.cat([own_s, length]))) * torch.tanh(near)
         alpha, beta, gamma = gates.chunk(3)
         changes_s.append(ds + alpha + beta * angle)
         changes_v.append(dv + gamma * left)
     return torch.stack(changes_s), torch.stack(changes_v)
 
 
+@pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("projection", [True, False])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_layer_does_what_its_formulas_say(variant, projection):
-    potential = Subject("painn", variant, {"projection": projection}).make(ORGANIC)
+def test_a_layer_does_what_its_formulas_say(variant, projection, normalize):
+    potential = Subject("painn", variant, {"projection": projection, "normalize": normalize}).make(ORGANIC)
     graph = Subject("painn").graph(structures.molecule((6, 8, 1, 6)))
     union = potential.relate(graph.numbers, graph.center, graph.neighbor)
     edges = potential.network.edges(edge_vectors(graph), union)
@@ -99,6 +105,27 @@ def test_the_angle_of_a_mixed_triad_needs_both_ends():
     lonely = sides[:, union.mixed].abs().sum(dim=(2, 3))
     assert bool((lonely.min(dim=0).values == 0).all())
     assert bool((lonely.max(dim=0).values > 0).all())
+
+
+def sizes_of_features(layers: int, normalize: bool) -> list[float]:
+    """Root mean squares of the scalars after each layer of a fresh model."""
+    subject = Subject("painn", "hvnet", {"normalize": normalize}, layers=layers)
+    potential = subject.make(ORGANIC)
+    graph = subject.graph(structures.molecule((6, 8, 1, 6, 1, 1, 8)))
+    network = potential.network
+    edges = network.edges(edge_vectors(graph), potential.relate(graph.numbers, graph.center, graph.neighbor))
+    elements = torch.tensor([potential.elements.index(int(z)) for z in graph.numbers])
+    features, found = network.start(elements), []
+    with torch.no_grad():
+        for layer in network.layers:
+            features = network.step(layer, features, edges, len(elements))
+            found.append(float(features[0].square().mean().sqrt()))
+    return found
+
+
+def test_features_of_many_layers_stay_of_order_one():
+    assert max(sizes_of_features(10, normalize=True)) < 20
+    assert not max(sizes_of_features(10, normalize=False)) < 1e3
 
 
 def test_the_hidden_width_is_an_option():

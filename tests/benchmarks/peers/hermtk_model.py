@@ -3,7 +3,7 @@
 The peer of SchNetPack's PaiNN, layer by layer:
 
     python hermtk_model.py alloy256 --variant homogeneous --channels 128 --layers 3 --set basis=gaussian --set n_basis=20
-        --set envelope=cosine --set 'subnet_options={"projection": false}'
+        --set envelope=cosine --set 'subnet_options={"projection": false, "normalize": false}'
 
 The edges by relation depend on elements and neighbour list only; like the list they are there before the clock runs.
 """
