@@ -28,7 +28,7 @@ class Compared:
         """Predicted minus true, of every component that has a reference."""
         return (self.predicted - self.true)[self.known]
 
-    def rows(self, chosen: Bool[Array, " rows"]) -> "Compared":
+    def rows(self, chosen: Bool[Array, " rows"] | slice) -> "Compared":
         """The chosen structures or atoms only."""
         return Compared(self.true[chosen], self.predicted[chosen])
 
@@ -64,6 +64,18 @@ class Evaluation:
     def structure(self) -> Int[Array, " atoms"]:
         """The index of each atom's structure."""
         return np.repeat(np.arange(len(self.atoms)), self.atoms)
+
+    def part(self, first: int, last: int) -> "Evaluation":
+        """The structures ``first`` to ``last`` (without it) only."""
+        some, rows = slice(first, last), slice(int(self.atoms[:first].sum()), int(self.atoms[:last].sum()))
+        return Evaluation(
+            self.numbers[rows],
+            self.atoms[some],
+            self.sources[some],
+            self.energy.rows(some),
+            self.forces.rows(rows),
+            self.stress.rows(some),
+        )
 
     def summary(self) -> dict[str, Any]:
         """Errors of each quantity and of the forces on each element, ready for JSON.

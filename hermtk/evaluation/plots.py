@@ -1,19 +1,17 @@
-"""Pictures of an evaluation and of a training run, drawn without any window or global state."""
+"""Pictures of an evaluation, drawn without any window or global state."""
 
-import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from hermtk.data.elements import symbols
-from hermtk.data.targets import ENERGY, Target
 from hermtk.errors import DataError
 from hermtk.evaluation.comparison import Evaluation
 from hermtk.evaluation.properties import PropertyEvaluation
@@ -60,12 +58,7 @@ def parity(evaluation: Evaluation | PropertyEvaluation, path: Path) -> None:
         DataError: no structure has a label.
         RunError: the picture cannot be written.
     """
-    panels = _panels(evaluation)
-    if not panels:
-        labels = (
-            "energy, forces or a stress" if isinstance(evaluation, Evaluation) else evaluation.target.name
-        )
-        raise DataError(f"there is nothing to draw: no structure has an {labels}")
+    panels = _drawable(evaluation)
     figure = Figure(figsize=(4.2 * len(panels), 5.6), layout="constrained")
     rows = figure.subplots(2, len(panels), squeeze=False, sharex="col", height_ratios=[3, 1.2])
     for panel, (above, below) in zip(panels, rows.T, strict=True):
@@ -74,35 +67,31 @@ def parity(evaluation: Evaluation | PropertyEvaluation, path: Path) -> None:
     save(figure, path)
 
 
-def learning_curve(metrics: Path, path: Path, target: Target = ENERGY) -> None:
-    """Loss and errors of a run over its steps, on a logarithmic scale, from its metrics.csv; errors of a target in its unit.
+def error_histogram(evaluation: Evaluation | PropertyEvaluation, path: Path) -> None:
+    """How often each size of error occurs, on a logarithmic scale, with the bounds of half, 90 % and 99 % of them.
 
     Raises:
-        DataError: the file is missing or holds no rows.
-        RunError: the picture cannot be written.
+        DataError, RunError: as ``parity``.
     """
-    columns = _read_columns(metrics)
-    panels = [
-        ("loss", 1.0, ("train_loss", "validation_loss")),
-        ("force MAE (meV/Å)", 1e3, ("train_forces_mae", "validation_forces_mae")),
-        ("energy MAE (meV/atom)", 1e3, ("validation_energy_per_atom_mae",)),
-        ("stress MAE (meV/Å³)", 1e3, ("validation_stress_mae",)),
-    ]
-    if target != ENERGY:
-        factor, unit = target.shown
-        names = (f"train_{target.name}_mae", f"validation_{target.name}_mae")
-        panels = [panels[0], (f"{target.name} MAE ({unit})" if unit else f"{target.name} MAE", factor, names)]
-    drawn = [panel for panel in panels if any(_positive(columns.get(name)) for name in panel[2])]
-    figure = Figure(figsize=(4.0 * len(drawn) + 0.4, 3.4), layout="constrained")
-    for axes, (title, factor, names) in zip(
-        figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
-    ):
-        _draw_curves(axes, columns, names, factor)
-        axes.set_title(title, fontsize=11)
+    panels = _drawable(evaluation)
+    figure = Figure(figsize=(4.2 * len(panels), 2.9), layout="constrained")
+    for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+        _draw_histogram(axes, panel)
     save(figure, path)
 
 
-def _panels(evaluation: Evaluation | PropertyEvaluation) -> list[Panel]:
+def _drawable(evaluation: Evaluation | PropertyEvaluation) -> list[Panel]:
+    panels = panels_of(evaluation)
+    if not panels:
+        labels = (
+            "energy, forces or a stress" if isinstance(evaluation, Evaluation) else evaluation.target.name
+        )
+        raise DataError(f"there is nothing to draw: no structure has an {labels}")
+    return panels
+
+
+def panels_of(evaluation: Evaluation | PropertyEvaluation) -> list[Panel]:
+    """What there is to draw: a panel for each labelled quantity."""
     if isinstance(evaluation, PropertyEvaluation):
         return _property_panels(evaluation)
     energy, forces, stress = evaluation.energy_per_atom, evaluation.forces, evaluation.stress
@@ -204,54 +193,25 @@ def _legend(axes: Axes, kind: Int[Array, " points"]) -> None:
         )
 
 
-def _draw_curves(
-    axes: Axes, columns: dict[str, Float[Array, " rows"]], names: Sequence[str], factor: float
-) -> None:
-    for name in names:
-        values = columns.get(name)
-        if values is None or not _positive(values):
-            continue
-        training = name.startswith("train_")
-        axes.plot(
-            columns["step"],
-            values * factor,
-            color=COLORS[5] if training else COLORS[0],
-            linewidth=1.2,
-            marker="o" if len(values) < 3 else None,
-            label="training" if training else "validation",
-        )
-    axes.set_yscale("log")
+def _draw_histogram(axes: Axes, panel: Panel) -> None:
+    size = np.abs(panel.error)
+    factor, unit = _scale(panel.unit, float(size.max()))
+    reach = 1.02 * float(size.max()) * factor or 1.0
+    bins = np.linspace(-reach, reach, 2 * int(np.clip(np.sqrt(len(size)), 5, 40)) + 2)
+    axes.hist(panel.error * factor, bins=bins.tolist(), color=COLORS[0], log=True)
+    axes.axvline(0.0, color=GREY, linewidth=0.8)
+    half, most, nearly = np.quantile(size, (0.5, 0.9, 0.99)) * factor
+    lines = [f"50 % below {half:.3g}", f"90 % below {most:.3g}", f"99 % below {nearly:.3g}"]
+    mean = panel.error.mean() * factor
+    text = "\n".join([*lines, f"mean {mean:+.2g}" if abs(mean) > 1e-3 * half else "mean 0"])
+    axes.text(0.98, 0.97, text, transform=axes.transAxes, va="top", ha="right", fontsize=8, linespacing=1.4)
+    axes.set(xlabel=f"error ({unit})", ylabel="count")
     low, high = axes.get_ylim()
-    # few decades: 1, 2 and 5 are named; many: only powers of ten
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("step")
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
-    axes.grid(True, which="both", linewidth=0.3, alpha=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylim(low, high * (high / low) ** 0.35)
+    axes.set_title(panel.title, fontsize=11)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(labelsize=9)
-    axes.legend(frameon=False, fontsize=9)
-
-
-def _read_columns(metrics: Path) -> dict[str, Float[Array, " rows"]]:
-    try:
-        with metrics.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
-    except OSError as problem:
-        raise DataError(f"{metrics} cannot be read: {problem.strerror or problem}") from None
-    except IndexError:
-        raise DataError(f"{metrics} holds no rows: no validation has been made yet") from None
-    except (ValueError, TypeError) as problem:
-        raise DataError(f"{metrics} is no table of numbers: {problem}") from None
-    if "step" not in columns or not any(_positive(columns[name]) for name in columns if name != "step"):
-        raise DataError(f"{metrics} is no record of a training run: its columns are {', '.join(columns)}")
-    return columns
-
-
-def _positive(values: Float[Array, " rows"] | None) -> bool:
-    return values is not None and bool((values > 0).any())
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _scale(unit: str, largest: float, small: float = 0.5) -> tuple[float, str]:
@@ -264,6 +224,31 @@ def _ticks(axes: Axes) -> None:
         axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(labelsize=9)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def log_ticks(axis: Axis) -> None:
+    """A logarithmic axis with three to eight numbers on it, whatever its range; called when the limits are final."""
+    low, high = sorted(axis.get_view_interval())
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    every = max(1, round(len(decades) / 7))
+    for heads in (
+        (1,),
+        (1, 3),
+        (1, 2, 5),
+        (1, 1.5, 2, 3, 5, 7),
+        (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
+    ):
+        step = every if heads == (1,) else 1
+        ticks = [head * 10.0**e for e in decades[::step] for head in heads if low <= head * 10.0**e <= high]
+        if len(ticks) >= 3:
+            break
+    else:
+        ticks = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:,g}" if 1e-4 <= value < 1e6 else f"{value:.0e}")
+    )
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -35,6 +35,11 @@ class PropertyEvaluation:
     sources: tuple[str, ...]
     values: Compared
 
+    def part(self, first: int, last: int) -> "PropertyEvaluation":
+        """The structures ``first`` to ``last`` (without it) only."""
+        some = slice(first, last)
+        return PropertyEvaluation(self.target, self.atoms[some], self.sources[some], self.values.rows(some))
+
     def summary(self) -> dict[str, Any]:
         """Errors, ready for JSON, under ``target``; all in its ``unit``.
 

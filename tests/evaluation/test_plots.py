@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from hermtk.errors import DataError, RunError
 from hermtk.evaluation import plots
 from hermtk.evaluation.comparison import Compared, Evaluation
-from hermtk.evaluation.plots import learning_curve, parity
+from hermtk.evaluation.curves import learning_curve
+from hermtk.evaluation.metrics import read_metrics
+from hermtk.evaluation.plots import error_histogram, log_ticks, parity
 
 HEAD = (
     "step,seconds,train_loss,train_forces_mae,validation_loss,validation_forces_mae,validation_stress_mae\n"
@@ -104,36 +109,35 @@ def test_the_window_system_of_matplotlib_is_never_loaded():
 def test_a_learning_curve_has_one_panel_per_recorded_quantity(tmp_path):
     metrics = tmp_path / "metrics.csv"
     metrics.write_text(HEAD + "10,1,2.0,0.5,2.1,0.6,\n20,2,1.0,0.2,,,\n30,3,0.5,0.1,0.9,0.2,\n")
-    learning_curve(metrics, tmp_path / "two.png")
+    learning_curve(read_metrics(metrics), tmp_path / "two.png")
     metrics.write_text(HEAD + "10,1,2.0,0.5,2.1,0.6,0.01\n20,2,1.0,0.2,1.1,0.3,0.001\n")
-    learning_curve(metrics, tmp_path / "three.png")
-    two, three = (size_of(tmp_path / name)[0] for name in ("two.png", "three.png"))
-    assert two < three
+    learning_curve(read_metrics(metrics), tmp_path / "three.png")
+    two, three = (size_of(tmp_path / name) for name in ("two.png", "three.png"))
+    # two panels beside each other
+    assert two[0] == three[0]
+    assert two[1] < three[1]
 
 
 def test_a_learning_curve_of_one_row_or_of_many_decades_can_be_drawn(tmp_path):
     metrics = tmp_path / "metrics.csv"
     for rows in ("10,1,2.0,0.5,2.1,0.6,\n", "10,1,2e6,5,1,1,\n20,2,1e-6,5,1e-9,1,\n"):
         metrics.write_text(HEAD + rows)
-        learning_curve(metrics, tmp_path / "l.png")
+        learning_curve(read_metrics(metrics), tmp_path / "l.png")
         size_of(tmp_path / "l.png")
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (None, "cannot be read"),
-        ("", "holds no rows"),
-        (HEAD, "holds no rows"),
-        (HEAD + "10,x,1,1,1,1,1\n", "no table of numbers"),
-        ("step,name\n", "holds no rows"),
-        ("a,b\n1,2\n", "no record of a training run"),
-    ],
-)
-def test_a_file_that_is_no_record_is_refused(tmp_path, text, said):
-    metrics = tmp_path / "metrics.csv"
-    if text is not None:
-        metrics.write_text(text)
-    with pytest.raises(DataError, match=said):
-        learning_curve(metrics, tmp_path / "l.png")
-    assert not (tmp_path / "l.png").exists()
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1e6])
+def test_errors_of_any_size_have_a_histogram(tmp_path, spread):
+    error_histogram(made(spread=spread), tmp_path / "e.png")
+    size_of(tmp_path / "e.png")
+
+
+@settings(deadline=None)
+@given(st.floats(-9, 9), st.floats(0.02, 12))
+def test_a_logarithmic_axis_has_some_numbers_and_not_too_many(start, decades):
+    axes = Figure().subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(10**start, 10 ** (start + decades))
+    log_ticks(axes.xaxis)
+    shown = [t for t in axes.xaxis.get_majorticklocs() if 10**start <= t <= 10 ** (start + decades)]
+    assert 2 <= len(shown) <= 10

@@ -2,13 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hermtk.errors import DataError, RunError
+from hermtk.errors import RunError
 from hermtk_cli.options import (
     AsJson,
     BatchSize,
@@ -21,17 +20,12 @@ from hermtk_cli.options import (
     StressUnit,
     note_rarely_seen,
     open_model,
-    predictor,
     read_data,
-    refuse_compile,
 )
 
 if TYPE_CHECKING:
-    from hermtk.data.structure import Structure
-    from hermtk.data.targets import Target
     from hermtk.evaluation.comparison import Evaluation
     from hermtk.evaluation.properties import PropertyEvaluation
-    from hermtk.models.files import ModelFile
 
 
 def run(
@@ -61,6 +55,7 @@ def run(
     from hermtk.data.targets import ENERGY, with_target
     from hermtk.evaluation.evaluate import check_elements
     from hermtk.units import Units
+    from hermtk_cli.evaluation import check_labels, evaluate_file
     from hermtk_cli.output import note, print_json, progress, stdout
     from hermtk_cli.tables import error_table, missing_labels
 
@@ -71,10 +66,10 @@ def run(
     if file.target != ENERGY:
         factor = Units(energy_unit).energy_factor if energy_unit and file.target.unit == "eV" else 1.0
         structures = [with_target(s, file.target, factor) for s in structures]
-    _check_labels(structures, data, file.target)
+    check_labels(structures, data, file.target)
     check_elements(file.model, structures)
     with progress("evaluating", len(structures)) as advance:
-        evaluation = _evaluate(file, structures, batch_size, compile, advance)
+        evaluation = evaluate_file(file, structures, batch_size, compile, advance)
     results = {"model": str(path), "data": str(data), **evaluation.summary()}
     if rare := note_rarely_seen(file, structures):
         results["rarely_seen"] = rare
@@ -105,46 +100,6 @@ def _check_folder(folder: Path | None) -> None:
     if not os.access(above, os.W_OK):
         raise RunError(
             f"{folder} cannot be written: no permission in {above}; choose another place with --out"
-        )
-
-
-def _evaluate(
-    file: "ModelFile",
-    structures: "list[Structure]",
-    batch_size: int,
-    compile: bool,
-    advance: Callable[[int], None],
-) -> "Evaluation | PropertyEvaluation":
-    from hermtk.evaluation.evaluate import evaluate
-    from hermtk.evaluation.properties import evaluate_property
-    from hermtk.models.property import Property
-
-    if isinstance(file.model, Property):
-        refuse_compile(compile, file.target)
-        return evaluate_property(file.model, structures, batch_size=batch_size, on_batch=advance)
-    return evaluate(
-        file.potential,
-        structures,
-        batch_size=batch_size,
-        on_batch=advance,
-        predictor=predictor(file.potential, compile),
-    )
-
-
-def _check_labels(structures: "list[Structure]", data: Path, target: "Target") -> None:
-    from hermtk.data.targets import ENERGY, numbers_of
-
-    if target != ENERGY:
-        if all(s.energy is None for s in structures):
-            numbers = ", ".join(sorted({name for s in structures for name in numbers_of(s)}))
-            raise DataError(
-                f"{data} has no {target.written} to compare with, it has {numbers or 'no numbers'}; "
-                "`hermtk predict` labels such structures"
-            )
-        return
-    if all(s.energy is None and s.forces is None and s.stress is None for s in structures):
-        raise DataError(
-            f"{data} has no energies, forces or stresses to compare with; `hermtk predict` labels such structures"
         )
 
 
