@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from hermtk.relations.base import RelationTable
 from hermtk.relations.union import UnionGraph, divide, unite
 from hermtk.training.ahead import Ahead
 from hermtk.training.order import Budget, Order
+from hermtk.training.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Batch:
         energy: [S] float64; the values of another target in its unit where one is learned.
         forces: [A, 3].
         stress: [S, 3, 3].
+        group: [S] which of several sets each structure is of; None where there is one.
     """
 
     graph: Graph
@@ -35,6 +38,7 @@ class Batch:
     energy: Float[Tensor, " structures"]
     forces: Float[Tensor, "atoms 3"]
     stress: Float[Tensor, "structures 3 3"]
+    group: Int[Tensor, " structures"] | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
@@ -45,6 +49,7 @@ class Batch:
             energy=self.energy.to(device),
             forces=self.forces.to(device),
             stress=self.stress.to(device),
+            group=None if self.group is None else self.group.to(device),
         )
 
 
@@ -56,6 +61,7 @@ class Labelled:
     energy: Tensor
     forces: Tensor
     stress: Tensor
+    group: Tensor | None = None
 
 
 class Items(Sequence[Labelled]):
@@ -91,6 +97,9 @@ def together(items: Sequence[Labelled], places: Int[np.ndarray, " some"]) -> Lab
         torch.cat([item.energy for item in chosen]),
         torch.cat([item.forces for item in chosen]),
         torch.cat([item.stress for item in chosen]),
+        None
+        if chosen[0].group is None
+        else torch.cat([item.group for item in chosen if item.group is not None]),
     )
 
 
@@ -109,7 +118,10 @@ def sizes_of(items: Sequence[Labelled]) -> tuple[Int[np.ndarray, " items"], Int[
 
 
 class Batches:
-    """Random batches of a fixed set: epoch ``k`` is the same whenever and however often it is asked for."""
+    """Random batches of a fixed set: epoch ``k`` is the same whenever and however often it is asked for.
+
+    Of several processes each makes its share of every batch; one without structures stands for a batch too small to be shared.
+    """
 
     def __init__(
         self,
@@ -118,9 +130,10 @@ class Batches:
         budget: Budget | int,
         seed: int,
         workers: int = 0,
+        processes: Processes = ALONE,
     ) -> None:
         """``budget``: what a batch may hold, or how many structures; ``workers``: processes that make those of a store ahead."""
-        self.potential, self.items = potential, items
+        self.potential, self.items, self.processes = potential, items, processes
         self.order = Order(*sizes_of(items), Budget(budget) if isinstance(budget, int) else budget, seed)
         self._ahead: Ahead[Batch] | None = None
         if workers and isinstance(items, Items):
@@ -140,11 +153,19 @@ class Batches:
         return self._made(self.order.in_order)
 
     def _made(self, batches: Sequence[Int[np.ndarray, " _"]]) -> Iterator[Batch]:
-        if self._ahead is not None:
-            yield from self._ahead(batches)
-            return
-        for places in batches:
-            yield _related(self.potential, together(self.items, places))
+        us = self.processes
+        shares = [self.order.share(places, us.rank, us.count) for places in batches]
+        full = [share for share in shares if len(share)]
+        made = iter(self._ahead(full)) if self._ahead else map(self._make, full)
+        for share in shares:
+            yield next(made) if len(share) else self._nothing
+
+    def _make(self, places: Int[np.ndarray, " _"]) -> Batch:
+        return _related(self.potential, together(self.items, places))
+
+    @cached_property
+    def _nothing(self) -> Batch:
+        return _related(self.potential, _empty())
 
 
 def mean_neighbors(items: Sequence[Labelled]) -> float:
@@ -153,10 +174,18 @@ def mean_neighbors(items: Sequence[Labelled]) -> float:
     return max(int(edges.sum()) / max(int(atoms.sum()), 1), 1.0)
 
 
+def _empty() -> Labelled:
+    """No structure at all."""
+    none, rows = torch.zeros(0, dtype=torch.long), torch.zeros(0, 3, dtype=torch.float64)
+    cells = torch.zeros(0, 3, 3, dtype=torch.float64)
+    graph = Graph(none, rows, none, cells, none, none, rows)
+    return Labelled(graph, torch.zeros(0, dtype=torch.float64), rows, cells)
+
+
 def _related(potential: Model, joined: Labelled) -> Batch:
     graph = joined.graph
     union = potential.relate(graph.numbers, graph.center, graph.neighbor)
-    return Batch(graph, union, joined.energy, joined.forces, joined.stress)
+    return Batch(graph, union, joined.energy, joined.forces, joined.stress, joined.group)
 
 
 @dataclass(frozen=True)
@@ -174,7 +203,7 @@ class _Maker:
         union = unite(self.table, self.index[graph.numbers], graph.center, graph.neighbor)
         if self.groups is not None:
             union = replace(union, shares=divide(union, self.groups))
-        return Batch(graph, union, joined.energy, joined.forces, joined.stress)
+        return Batch(graph, union, joined.energy, joined.forces, joined.stress, joined.group)
 
 
 def _labelled(structure: Structure, cutoff: float) -> Labelled:

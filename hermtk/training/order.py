@@ -91,6 +91,20 @@ class Order:
             return epochs * len(self)
         return sum(len(self.epoch(epoch)) for epoch in range(epochs))
 
+    def share(self, places: Int[Array, " _"], rank: int, count: int) -> Int[Array, " _"]:
+        """What one of ``count`` processes does of a batch, in its order: about as many edges and atoms as each of the others.
+
+        The largest structures are dealt first, each to whoever has least; with fewer structures than processes some have none.
+        """
+        if count == 1:
+            return places
+        work = self.edges[places] + self.atoms[places]
+        load, owner = np.zeros(count, np.int64), np.empty(len(places), np.int64)
+        for place in np.argsort(-work, kind="stable"):
+            owner[place] = least = int(load.argmin())
+            load[least] += work[place]
+        return places[owner == rank]
+
     def _cut(self, order: Int[Array, " structures"]) -> list[Int[Array, " _"]]:
         """The order in pieces, each as long as the budget allows and one structure at least."""
         n = len(order)
