@@ -1,13 +1,19 @@
 """Writing without half-written files: beside the place, then renamed."""
 
+import io
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hermtk.errors import RunError
+
+# the names that tempfile gives
+_BESIDE = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
 
 
 @contextmanager
@@ -54,6 +60,28 @@ def making(folder: Path) -> Iterator[Path]:
     finally:
         if beside is not None:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what ``replacing`` leaves in a folder when the process is killed in its block."""
+    for path in folder.glob(".*"):
+        if _BESIDE.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain values and tensors at once or not at all.
+
+    Raises:
+        RunError: as ``replacing``.
+    """
+    import torch
+
+    # torch tells a full disk as an error of its own
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with replacing(path) as beside:
+        beside.write_bytes(buffer.getbuffer())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -28,7 +28,8 @@ def explain(problem: Exception, arguments: Sequence[str]) -> int:
         fail(f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror)
         return FAILED
     if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
-        fail(f"there is not enough memory ({_first_line(problem)}): a smaller --batch-size needs less")
+        smaller = "smaller batches need less (--batch-size, or --set training.batch_size)"
+        fail(f"there is not enough memory ({_first_line(problem)}): {smaller}")
         return FAILED
     where = (
         "" if wanted else f" The traceback is in {_kept(problem, arguments)}: please send it with a report."

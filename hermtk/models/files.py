@@ -4,7 +4,6 @@ A file holds plain values and tensors (``torch.load(weights_only=True)``): forma
 training statistics, units, provenance and probe structures with reference outputs, checked again at every load.
 """
 
-import io
 import pickle
 import warnings
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 from hermtk import __version__
 from hermtk.data.targets import ENERGY, Target, find_target
 from hermtk.errors import HermtkError, ModelFileError
-from hermtk.files import replacing
+from hermtk.files import write_tensors
 from hermtk.graph.graph import Graph
 from hermtk.models.build import ModelConfig, build_for, readout_of
 from hermtk.models.layers import subnets_of
@@ -97,10 +96,7 @@ def save_model(
     if isinstance(model, Property):
         described = {"name": target.name, "unit": target.unit, "kind": target.kind}
         content |= {"format": _PROPERTY, "target": described, "units": {target.name: target.unit}}
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(path) as beside:
-        beside.write_bytes(buffer.getbuffer())
+    write_tensors(path, content)
 
 
 def load_model(path: Path | str, device: str = "cpu") -> ModelFile:

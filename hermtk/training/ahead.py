@@ -1,6 +1,8 @@
 """Batches made ahead of time in processes of their own."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -8,6 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 Made = TypeVar("Made")
+
+# seconds
+_LONGER = 30
 
 
 class _Making(Dataset, Generic[Made]):
@@ -47,6 +52,7 @@ class Ahead(Generic[Made]):
             sampler=self._wanted,
             num_workers=workers,
             collate_fn=_as_it_is,
+            worker_init_fn=_outlive,
             persistent_workers=True,
             multiprocessing_context="forkserver",
             # else torch's own random numbers would be drawn from, and a run would depend on the workers
@@ -57,6 +63,21 @@ class Ahead(Generic[Made]):
         """The batches of these structures, one after the other."""
         self._wanted.batches = batches
         return iter(self._loader)
+
+
+def _outlive(worker: int) -> None:
+    """Signals that are sent to all processes of a job are the run's to answer: it still wants the batches of its last step."""
+    for name in ("SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, _end_later)
+
+
+def _end_later(number: int, frame: FrameType | None) -> None:
+    """Wait for the run to end, not for ever; whoever asks twice does not want to wait."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.alarm(_LONGER)
 
 
 def _as_it_is(batch: Made) -> Made:

@@ -1,17 +1,17 @@
-"""Checkpoints: everything that decides the rest of a run, written at once or not at all."""
+"""Checkpoints: everything that decides the rest of a run, written at once or not at all; the one before is kept too."""
 
-import io
-import pickle
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from torch import Tensor
 
 from hermtk.errors import HermtkError, RunError
-from hermtk.files import replacing
+from hermtk.files import write_tensors
 from hermtk.plugins import Need, check_needs
 
 FORMAT = 1
@@ -30,7 +30,11 @@ class Progress:
         stale: validations since.
         seconds: time spent training, over all sessions.
         weights: the best averaged weights.
+        rows: of metrics.csv.
         finished: why the run is over; empty while it is not.
+        limit: most atoms and edges of a piece of a batch, since memory ran out; None while it has not.
+        watch: what ``Watch`` remembers of the losses.
+        events: what happened: ``step`` and ``text`` of each.
     """
 
     epoch: int = 0
@@ -44,6 +48,41 @@ class Progress:
     rows: int = 0
     weights: list[Tensor] | None = None
     finished: str = ""
+    limit: int | None = None
+    watch: dict[str, Any] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds."""
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run had come."""
+        return Progress(**self.content["progress"])
+
+    def restore(self, parts: dict[str, Any]) -> Progress:
+        """Put every part back where the checkpoint was taken.
+
+        Raises:
+            RunError: it does not fit.
+        """
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(self.content["parts"][name])
+            torch.set_rng_state(self.content["rng"])
+            return self.progress
+        except (RuntimeError, KeyError, ValueError, TypeError) as problem:
+            raise RunError(f"{self.path} does not fit this run: {_first_line(problem)}") from None
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at ``path`` is kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def save_checkpoint(
@@ -61,48 +100,79 @@ def save_checkpoint(
         "rng": torch.get_rng_state(),
         "needs": list(needed),
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(path) as beside:
-        beside.write_bytes(buffer.getbuffer())
+    _keep_previous(path)
+    write_tensors(path, content)
 
 
-def check_checkpoint(path: Path) -> None:
-    """Hold the plugins that a checkpoint needs against those that are installed, if there is a checkpoint.
+def open_checkpoint(path: Path, note: Callable[[str], None]) -> Checkpoint:
+    """Read the last checkpoint, or the one before where the last is damaged, and look for the plugins that it needs.
+
+    Args:
+        path: of the last one.
+        note: told in one line if it is not the last one.
 
     Raises:
-        RunError: one is missing, disabled or broken; says what to install.
+        RunError: there is none, all are damaged, or a plugin is missing, disabled or broken; says what to do.
 
     Warns:
-        PluginChanged: one is not the one that wrote the checkpoint.
+        PluginChanged: a plugin is not the one that wrote the checkpoint.
     """
-    if not path.is_file():
-        return
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        check_needs(path, content["needs"])
-    # `load_checkpoint` says what is wrong
-    except (pickle.UnpicklingError, RuntimeError, KeyError, ValueError, EOFError):
-        return
-    except HermtkError as problem:
-        raise RunError(str(problem)) from None
-
-
-def load_checkpoint(path: Path, parts: dict[str, Any]) -> Progress:
-    """Put every part back where the checkpoint was taken.
-
-    Raises:
-        RunError: there is no checkpoint, or it does not fit.
-    """
-    if not path.is_file():
+    files = [place for place in (path, previous(path)) if place.is_file()]
+    if not files:
         raise RunError(
             f"there is no checkpoint {path}: the run was stopped before its first one; start it again"
         )
+    problems = []
+    for place in files:
+        try:
+            content = _read(place)
+        # whatever a damaged file makes torch stumble over
+        except Exception as problem:
+            problems.append(f"{place} cannot be resumed from: {_first_line(problem)}")
+            continue
+        if content["format"] > FORMAT:
+            raise RunError(
+                f"{place} has format {content['format']}, this version reads up to {FORMAT}: upgrade hermtk"
+            )
+        try:
+            check_needs(place, content["needs"])
+        except HermtkError as problem:
+            raise RunError(str(problem)) from None
+        if place != path:
+            why = f"{path.name} is damaged" if problems else f"there is no {path.name}"
+            note(f"{why}; going on from {place.name}, the checkpoint before it")
+        return Checkpoint(place, content)
+    raise RunError(
+        f"{'; '.join(problems)}. A full or failing disk or a copy that was cut does this: put a whole copy in its place, or "
+        "begin again; model.pt beside it holds the best weights so far"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    # torch does not look at the checksums that it writes
+    with ZipFile(path) as archive:
+        if spoiled := archive.testzip():
+            raise ValueError(f"the checksum of {spoiled} in it is wrong")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    missing = {"format", "parts", "progress", "rng", "needs"} - set(content)
+    if missing:
+        raise ValueError(f"there is no {sorted(missing)[0]} in it")
+    return content
+
+
+def _keep_previous(path: Path) -> None:
+    """Give the last checkpoint a second name; at every moment there is one whole checkpoint at least."""
+    if not path.is_file():
+        return
+    beside = path.with_name(f".{path.stem}.previous")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(content["parts"][name])
-    except (pickle.UnpicklingError, RuntimeError, KeyError, ValueError, EOFError) as problem:
-        raise RunError(f"{path} cannot be resumed from: {str(problem).splitlines()[0]}") from None
-    torch.set_rng_state(content["rng"])
-    return Progress(**content["progress"])
+        beside.unlink(missing_ok=True)
+        os.link(path, beside)
+        os.replace(beside, previous(path))
+    except OSError:
+        # a file system without links: the new one may be the only one
+        beside.unlink(missing_ok=True)
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(".")
