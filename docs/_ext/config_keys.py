@@ -130,6 +130,10 @@ def _type(annotation: Any) -> str:
     kind, inner = get_origin(annotation), get_args(annotation)
     if kind is Literal:
         return " or ".join(part for part in (", ".join(inner[:-1]), inner[-1]) if part)
+    if kind is list:
+        return f"a list of {_type(inner[0])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "sets"
     if kind is dict:
         return "keys with values" if inner[1] is Any else f"names with a {_type(inner[1])} each"
     return _TYPES[annotation]

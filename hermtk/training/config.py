@@ -4,22 +4,42 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hermtk.errors import ConfigError, UnknownName
 from hermtk.models.build import ModelConfig
+
+# what pydantic calls that kind of ``data.train``
+_LIST_OF_SETS = "list[SetConfig]"
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class SetConfig(_Section):
+    """One of several sets; what it leaves out is as in ``data``."""
+
+    file: str = Field(description="file of structures")
+    weight: float = Field(
+        default=1.0, gt=0, description="what the losses of its structures are multiplied by"
+    )
+    n_train: int | None = Field(default=None, ge=1, description="structures to train on")
+    n_validation: int | None = Field(default=None, ge=1, description="structures to validate on")
+    n_test: int | None = Field(default=None, ge=0, description="structures to test on")
+    format: str | None = Field(default=None, description="recognised if absent")
+    energy_unit: str | None = Field(default=None, description="eV, meV, Ha, Ry, kcal/mol, kJ/mol")
+    length_unit: str | None = Field(default=None, description="Angstrom, Bohr, nm")
+    stress_unit: str | None = Field(default=None, description="eV/Angstrom^3, GPa, kbar, Ha/Bohr^3")
+
+
 class DataConfig(_Section):
     """Where structures come from and how they are divided."""
 
-    train: str = Field(
+    train: str | list[SetConfig] = Field(
         default="builtin",
-        description="file of structures; 'builtin' is the embedded ethanol set, 'qm9' that of the package qm9pack",
+        description="file of structures, or a list of files or of {file, weight, n_train, ...}; 'builtin' is the embedded "
+        "ethanol set, 'qm9' that of the package qm9pack",
     )
     validation: str | None = Field(default=None, description="file; if absent, taken from train")
     test: str | None = Field(
@@ -46,6 +66,50 @@ class DataConfig(_Section):
         description="energy (or target) per element, eV, e.g. {H: -13.6}; 'isolated': from the single atoms in train; "
         "least squares over train if absent",
     )
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _names_are_sets(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        if not value:
+            raise ValueError("a list of sets needs one at least")
+        return [{"file": one} if isinstance(one, str) else one for one in value]
+
+    @property
+    def sets(self) -> list[SetConfig]:
+        """Every set of ``train`` with all that it takes from here."""
+        own = [SetConfig(file=self.train)] if isinstance(self.train, str) else self.train
+        shared = {
+            name: getattr(self, name) for name in SetConfig.model_fields if name not in ("file", "weight")
+        }
+        given = [one.model_dump(exclude_none=True) for one in own]
+        return [SetConfig(**{**shared, **one}) for one in given]
+
+
+class StartConfig(_Section):
+    """Where the weights come from, if not from chance: fine-tuning."""
+
+    model: str | None = Field(
+        default=None, description="model file, or run, to begin with; fresh weights if absent"
+    )
+    freeze: list[str] = Field(
+        default_factory=list,
+        description="parameters that stay as they are: embedding, layers.0, readout, or patterns such as `*.bias`; see "
+        "`hermtk show MODEL --parameters`",
+    )
+    references: Literal["keep", "new"] | None = Field(
+        default=None,
+        description="keep those of the model, or fit what the data's energies differ by, per element; if absent keep, unless "
+        "data.references gives others",
+    )
+
+    @model_validator(mode="after")
+    def _begins_somewhere(self) -> "StartConfig":
+        given = [name for name in ("freeze", "references") if getattr(self, name)]
+        if self.model is None and given:
+            raise ValueError(f"{given[0]} is about the model to begin with: give start.model (--start) too")
+        return self
 
 
 class LossConfig(_Section):
@@ -83,7 +147,11 @@ class TrainingConfig(_Section):
     workers: int = Field(
         default=0, ge=0, description="processes that make the batches of a store ahead; none if 0"
     )
-    learning_rate: float = Field(default=1e-3, gt=0, description="highest learning rate")
+    learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="highest learning rate; if absent 0.003, or 0.001 from a model's weights on",
+    )
     weight_decay: float = Field(default=0.0, ge=0, description="of AdamW; biases do not decay")
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         default="cosine",
@@ -113,6 +181,10 @@ class TrainingConfig(_Section):
     compile: bool | None = Field(
         default=None, description="compile the model; if absent, where the run is long enough to pay"
     )
+    loggers: list[Literal["tensorboard", "wandb"]] = Field(
+        default_factory=list, description="where to log besides metrics.csv"
+    )
+    log_every: int = Field(default=10, ge=1, description="steps between losses that loggers are told")
     loss: LossConfig = Field(default_factory=LossConfig)
 
     @model_validator(mode="after")
@@ -127,9 +199,10 @@ class RunConfig(_Section):
 
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
+    start: StartConfig = Field(default_factory=StartConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     seed: int = Field(default=0, ge=0, description="seed of weights and batch order")
-    device: str = Field(default="cpu", description="cpu, cuda or mps")
+    device: str = Field(default="cpu", description="cpu or cuda")
     threads: int | None = Field(
         default=None,
         ge=1,
@@ -146,7 +219,8 @@ def make_config(values: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as problem:
-        raise ConfigError("; ".join(_explain(error) for error in problem.errors())) from None
+        errors = [error for error in problem.errors() if not _of_the_other_kind(error)]
+        raise ConfigError("; ".join(_explain(error) for error in errors)) from None
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -200,12 +274,22 @@ def _tree(section: type[BaseModel]) -> dict[str, Any]:
     }
 
 
+def _of_the_other_kind(error: Any) -> bool:
+    """Whether an error says that a list is no text, or the reverse, where either may stand."""
+    place = tuple(error["loc"])
+    if place[:2] != ("data", "train") or len(place) < 3:
+        return False
+    return isinstance(error["input"], list) if place[2] == "str" else error["type"] == "list_type"
+
+
 def _explain(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"])
+    # the kinds of a union stand between the names
+    parts = [part for part in error["loc"] if part not in ("str", _LIST_OF_SETS)]
+    place = ".".join(map(str, parts))
     if error["type"] == "extra_forbidden":
         known: Any = _tree(RunConfig)
-        for part in error["loc"][:-1]:
-            known = (known or {}).get(part)
-        return str(UnknownName("configuration key", str(error["loc"][-1]), known or []))
+        for part in parts[:-1]:
+            known = SetConfig.model_fields if isinstance(part, int) else (known or {}).get(part)
+        return str(UnknownName("configuration key", str(parts[-1]), known or []))
     given = f" (given: {error['input']!r})" if not isinstance(error.get("input"), dict) else ""
     return f"{place}: {error['msg']}{given}"

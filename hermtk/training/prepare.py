@@ -1,15 +1,13 @@
 """From a run's configuration to its data: read, divided, measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hermtk.data.checks import require_labels
-from hermtk.data.dataset import file_digest, open_structures
-from hermtk.data.sources import data_path
-from hermtk.data.splits import Split, split_random
+from hermtk.data.splits import Split
 from hermtk.data.statistics import (
     ReferenceEnergies,
     elements_of,
@@ -19,7 +17,7 @@ from hermtk.data.statistics import (
     isolated_references,
     reference_energies,
 )
-from hermtk.data.store import Store, labelled, picked
+from hermtk.data.store import Store, labelled
 from hermtk.data.structure import Structure
 from hermtk.data.targets import (
     ENERGY,
@@ -27,20 +25,29 @@ from hermtk.data.targets import (
     find_target,
     numbers_of,
     require_targets,
-    targeted,
-    with_target,
 )
 from hermtk.errors import ConfigError, DataError
 from hermtk.training.batches import Labelled, mean_neighbors, prepare, sizes_of
-from hermtk.training.config import DataConfig, RunConfig
+from hermtk.training.config import RunConfig
 from hermtk.training.order import Budget
+from hermtk.training.sets import DataSet, Several, SeveralItems, read_split
 from hermtk.training.stored import prepare_store
 from hermtk.training.targets import fit_target
-from hermtk.units import Units
 
-# of a file that has to serve for everything
-_VALIDATION_SHARE = 0.1
-_TEST_SHARE = 0.1
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a model takes from the data it is trained on first; see ``Prepared``."""
+
+    elements: tuple[int, ...]
+    references: ReferenceEnergies
+    scale: float
+    mean_neighbors: float
+    spread: float = 1.0
+
+
+# from the target, the division and the training items to the statistics
+Measure = Callable[[RunConfig, Target, Split, Sequence[Labelled]], Statistics]
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class Prepared:
         target: what is learned; its values stand in the place of the structures' energies.
         spread: size of an error in a target's loss.
         missing: how many training and validation structures lack a label, by label.
+        sets: of several sets that are trained on together, which they are; the structures of each part stand in this order.
     """
 
     split: Split
@@ -73,6 +81,7 @@ class Prepared:
     target: Target = ENERGY
     spread: float = 1.0
     missing: dict[str, int] = field(default_factory=dict)
+    sets: tuple[DataSet, ...] = ()
 
     @property
     def train(self) -> Sequence[Structure]:
@@ -90,19 +99,28 @@ class Prepared:
         return self.split.test
 
     @property
+    def weights(self) -> tuple[float, ...]:
+        """What the losses of each of several sets are multiplied by."""
+        return tuple(one.weight for one in self.sets)
+
+    @property
     def reference(self) -> dict[int, float]:
         """Energy per element, eV."""
         return self.references.values
 
 
-def prepare_run(config: RunConfig) -> Prepared:
+def prepare_run(config: RunConfig, measure: Measure | None = None) -> Prepared:
     """Read, check, divide and measure the data of a run.
+
+    Args:
+        config: of the run.
+        measure: gives the statistics; from the training set if absent.
 
     Raises:
         DataError: data that cannot be trusted, labels that are trained on but missing, a split that cannot be.
         UnknownName: an unknown format, unit or element.
     """
-    split, digests = read_split(config.data)
+    split, digests, sets = read_split(config.data)
     target = find_target(config.data.target)
     loss = config.training.loss
     missing: dict[str, int] = {}
@@ -116,36 +134,43 @@ def prepare_run(config: RunConfig) -> Prepared:
             lacking = require_targets(part, target, allow_missing=allow)
         for label, count in lacking.items():
             missing[label] = missing.get(label, 0) + count
-    elements = tuple(sorted({*elements_of(split.train), *elements_of(split.validation)}))
-    given = _given_references(config.data.references, split.train, elements)
-    spread = 1.0
-    if target == ENERGY:
-        references = given or reference_energies(split.train, elements)
-        scale = force_rms(split.train) or energy_sd_per_atom(split.train, references) or 1.0
-    else:
-        fitted = fit_target(config.model, target, split.train, elements, given)
-        references, scale, spread = fitted.references, fitted.scale, fitted.spread
     every = np.any if config.data.allow_missing else np.all
     items, validation_items = (_items(part, config) for part in (split.train, split.validation))
+    found = (measure or _measured)(config, target, split, items)
     return Prepared(
         split,
-        elements,
-        references,
-        scale,
-        mean_neighbors(items),
+        found.elements,
+        found.references,
+        found.scale,
+        found.mean_neighbors,
         items,
         validation_items,
         bool(every(np.concatenate([labelled(part, "stress") for part in (split.train, split.validation)]))),
         digests,
         target,
-        spread,
+        found.spread,
         missing,
+        sets,
     )
+
+
+def _measured(config: RunConfig, target: Target, split: Split, items: Sequence[Labelled]) -> Statistics:
+    """The statistics of the training set."""
+    elements = tuple(sorted({*elements_of(split.train), *elements_of(split.validation)}))
+    given = references_from(config.data.references, split.train, elements)
+    if target == ENERGY:
+        references = given or reference_energies(split.train, elements)
+        scale = force_rms(split.train) or energy_sd_per_atom(split.train, references) or 1.0
+        return Statistics(elements, references, scale, mean_neighbors(items))
+    fitted = fit_target(config.model, target, split.train, elements, given)
+    return Statistics(elements, fitted.references, fitted.scale, mean_neighbors(items), fitted.spread)
 
 
 def _items(structures: Sequence[Structure], config: RunConfig) -> Sequence[Labelled]:
     """Graphs with labels: of a store on disk, else in memory; none larger than a batch may be."""
     training, cutoff = config.training, config.model.cutoff
+    if isinstance(structures, Several):
+        return SeveralItems([_items(part, config) for part in structures.parts])
     if isinstance(structures, Store):
         items: Sequence[Labelled] = prepare_store(structures, cutoff)
     elif training.workers:
@@ -159,72 +184,19 @@ def _items(structures: Sequence[Structure], config: RunConfig) -> Sequence[Label
     return items
 
 
-def _given_references(
+def references_from(
     given: Mapping[Any, float] | str | None, train: Sequence[Structure], elements: Sequence[int]
 ) -> ReferenceEnergies | None:
+    """What ``data.references`` gives; None where it gives nothing.
+
+    Raises:
+        DataError, UnknownName: a value or an isolated atom is missing; an element does not exist.
+    """
     if not given:
         return None
     return (
         isolated_references(train, elements) if isinstance(given, str) else given_references(given, elements)
     )
-
-
-def read_split(config: DataConfig) -> tuple[Split, dict[str, str]]:
-    """The three sets with the target in the place of the energy, and the digest of every file they come from."""
-    units = _units(config)
-    target = find_target(config.target)
-    # numbers in info have no unit of their own but by their name
-    factor = units.energy_factor if units and target.unit == "eV" else 1.0
-    digests: dict[str, str] = {}
-
-    def read(name: str) -> Sequence[Structure]:
-        path = data_path(name)
-        structures = open_structures(path, format=config.format, units=units)
-        digests[name] = file_digest(path)
-        if isinstance(structures, Store) and target != ENERGY:
-            found = (with_target(s, target, factor).energy for s in structures)
-            return structures.with_energies(np.array([np.nan if value is None else value for value in found]))
-        return targeted(structures, target, factor)
-
-    main = read(config.train)
-    validation = read(config.validation) if config.validation else None
-    test = read(config.test) if config.test else None
-    sizes = _sizes(config, len(main), validation is None, test is None)
-    chosen = [picked(main, part) for part in split_random(len(main), sizes, config.seed)]
-    return (
-        Split(
-            chosen[0],
-            chosen[1] if validation is None else _some(validation, config.n_validation, config.seed),
-            chosen[2] if test is None else _some(test, config.n_test, config.seed),
-        ),
-        digests,
-    )
-
-
-def _sizes(config: DataConfig, n: int, validation_inside: bool, test_inside: bool) -> tuple[int, int, int]:
-    """How many of the main file's ``n`` structures go where."""
-    validation = config.n_validation or max(1, round(_VALIDATION_SHARE * n)) if validation_inside else 0
-    if not test_inside:
-        test = 0
-    elif config.n_test is not None:
-        test = config.n_test
-    elif config.n_train is not None:
-        test = max(n - config.n_train - validation, 0)
-    else:
-        test = round(_TEST_SHARE * n)
-    train = config.n_train if config.n_train is not None else n - validation - test
-    if train < 1:
-        raise DataError(
-            f"{config.train} has {n} structures: {validation} for validation and {test} for test leave none to train on"
-        )
-    return train, validation, test
-
-
-def _some(structures: Sequence[Structure], n: int | None, seed: int) -> Sequence[Structure]:
-    if n is None:
-        return picked(structures, np.arange(len(structures)))
-    chosen, _, _ = split_random(len(structures), (n, 0, 0), seed)
-    return picked(structures, np.sort(chosen))
 
 
 def _suggest_targets(structures: Sequence[Structure]) -> None:
@@ -236,15 +208,3 @@ def _suggest_targets(structures: Sequence[Structure]) -> None:
             f"the structures have no energy, which is trained on by default; they have {', '.join(numbers)}: "
             f"choose one with --target (data.target)"
         )
-
-
-def _units(config: DataConfig) -> Units | None:
-    declared = (config.energy_unit, config.length_unit, config.stress_unit)
-    if not any(declared):
-        return None
-    standard = Units()
-    return Units(
-        config.energy_unit or standard.energy,
-        config.length_unit or standard.length,
-        config.stress_unit or standard.stress,
-    )

@@ -24,16 +24,20 @@ def run(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME|MODEL", help="Name of a component or variant, a model file, or a run's folder."
+            metavar="NAME|MODEL",
+            help="Name of a component, variant or preset, a model file, or a run's folder.",
         ),
     ],
+    parameters: Annotated[
+        bool, typer.Option("--parameters", help="List a model's parameters by name: what `--freeze` means.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the options of a component with their types and defaults, or what a model file holds."""
-    from hermtk_cli.describe import components
+    """Show the options of a component with their types and defaults, a preset, or what a model file holds."""
+    from hermtk_cli.describe import KINDS, components
     from hermtk_cli.output import print_json
 
-    known = components()
+    known = components((*KINDS, "preset"))
     found = [component for component in known if component.name == name]
     if not found and not _looks_like_a_file(name):
         raise UnknownName("component or model file", name, {component.name for component in known})
@@ -41,7 +45,11 @@ def run(
     if found and not usable:
         raise HermtkError(found[0].problem)
     values = [_component(component) for component in usable] if usable else _model(Path(name))
-    if as_json:
+    if parameters:
+        if not isinstance(values, dict):
+            raise HermtkError(f"{name} is a component: --parameters lists those of a model file or a run")
+        _print_parameters(Path(name), as_json)
+    elif as_json:
         print_json(values)
     elif isinstance(values, list):
         for value in values:
@@ -58,12 +66,16 @@ def _looks_like_a_file(name: str) -> bool:
 def _component(component: "Component") -> dict[str, Any]:
     from hermtk import registry
     from hermtk.models.variants import variant
+    from hermtk.training.presets import find_preset
     from hermtk_cli.describe import options
 
     values = asdict(component)
     if component.kind == "variant":
         chosen = variant(component.name)
         return {**values, "relation": chosen.relation, "fixed": chosen.options, "options": []}
+    if component.kind == "preset":
+        preset = find_preset(component.name)
+        return {**values, "config": preset.values, "text": preset.text}
     loaded = registry.find(component.kind, component.name)
     return {**values, "options": [asdict(option) for option in options(loaded)]}
 
@@ -76,6 +88,9 @@ def _print_component(values: Mapping[str, Any]) -> None:
     from hermtk_cli.output import stdout
 
     console = stdout()
+    if values["kind"] == "preset":
+        console.print(values["text"], end="", markup=False, highlight=False)
+        return
     console.print(Text.assemble((f"{values['kind']} {values['name']}", "bold"), f"  {values['summary']}"))
     console.print(f"from {values['distribution']} {values['version']}", style="dim")
     if "relation" in values:
@@ -154,11 +169,35 @@ def _print_model(values: Mapping[str, Any]) -> None:
     # every pair and triad is for --json
     shown = {name: fact for name, fact in values["facts"].items() if name not in {"seen", "parameters"}}
     sections = {name: fact for name, fact in shown.items() if isinstance(fact, Mapping)}
+    if "start" in sections:
+        # what the earlier model says of itself is for --json, too
+        sections["start"] = {name: fact for name, fact in sections["start"].items() if name != "facts"}
     single = {name: fact for name, fact in shown.items() if name not in sections}
     console.print(facts({**rows, **_flat(single)}))
     for name, section in sections.items():
         console.print(f"\n{name.replace('_', ' ')}", style="bold")
         console.print(facts(_shortened(_flat(section))))
+
+
+def _print_parameters(path: Path, as_json: bool) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from hermtk.training.freeze import parameter_names
+    from hermtk_cli.output import print_json, stdout
+
+    _, file = open_model(path, "cpu")
+    weights = dict(zip(parameter_names(file.model), file.model.parameters(), strict=True))
+    if as_json:
+        print_json({name: list(weight.shape) for name, weight in weights.items()})
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("parameter", overflow="fold")
+    table.add_column("shape")
+    table.add_column("numbers", justify="right")
+    for name, weight in weights.items():
+        table.add_row(name, " × ".join(map(str, weight.shape)), f"{weight.numel():,}")
+    stdout().print(table)
 
 
 def _need(need: Mapping[str, str]) -> str:

@@ -18,18 +18,23 @@ def run(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file
     from hermtk.models.build import build_for
     from hermtk.models.layers import subnets_in_words
     from hermtk.training.config import make_config, read_config
+    from hermtk.training.loggers import check_loggers
     from hermtk.training.prepare import prepare_run
-    from hermtk.training.run import build_options
+    from hermtk.training.resolve import build_options
+    from hermtk.training.start import open_start
     from hermtk_cli.output import stdout
     from hermtk_cli.tables import facts
 
     checked = make_config(read_config(config))
     check_device(checked.device)
+    check_loggers(checked.training.loggers)
+    start = open_start(checked)
+    checked = start.adopted(checked) if start else checked
     # components and their options, before the data, which may take a while to read
     target = find_target(checked.data.target)
     build_options(checked, target)
     build_for(target, checked.model.model_copy(update={"subnet_overrides": {}, "override_options": {}}), (1,))
-    data = prepare_run(checked)
+    data = prepare_run(checked, start and start.statistics)
     potential = build_for(target, checked.model, data.elements, reference=data.reference, scale=data.scale)
     console = stdout()
     console.print(facts(_data_rows(data)))
