@@ -16,8 +16,8 @@ from hermtk.models.variants import VARIANTS
 from hermtk_cli.group import load_plugin, offered
 
 KINDS = (*registry.KINDS, "variant")
-# what `hermtk list` shows besides: commands of plugins
-LISTED = (*KINDS, "command")
+# what `hermtk list` shows besides: recipes, commands of plugins
+LISTED = (*KINDS, "preset", "command")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Option:
 
 
 def components(kinds: Iterable[str] = KINDS) -> list[Component]:
-    """Everything that can be named in a config, and commands of plugins if asked for; disabled ones too.
+    """Everything that can be named in a config, recipes and commands of plugins if asked for; disabled ones too.
 
     Ours is read, not imported; plugins' is imported to see whether it can be.
     """
@@ -52,6 +52,8 @@ def components(kinds: Iterable[str] = KINDS) -> list[Component]:
     for kind in kinds:
         if kind == "variant":
             found += variants()
+        elif kind == "preset":
+            found += recipes()
         elif kind == "command":
             found += [_component(entry, load_plugin) for entry in offered()]
         else:
@@ -66,6 +68,14 @@ def variants() -> list[Component]:
     return [
         Component("variant", name, "hermtk", __version__, chosen.summary) for name, chosen in VARIANTS.items()
     ]
+
+
+def recipes() -> list[Component]:
+    """The presets of `hermtk train`."""
+    from hermtk import __version__
+    from hermtk.training.presets import presets
+
+    return [Component("preset", p.name, "hermtk", __version__, p.summary) for p in presets()]
 
 
 def options(component: type[Any]) -> list[Option]:

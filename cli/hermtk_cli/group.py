@@ -14,7 +14,9 @@ from hermtk_cli.failures import INTERRUPTED
 # name of the file in commands/, two words where it has an underscore -> the line in the list of commands
 COMMANDS: dict[str, str] = {
     "train": "Train a model",
+    "plan": "Say what runs will need: parameters, memory, time; and what speaks against them",
     "evaluate": "Measure a model's errors on labelled structures",
+    "report": "Make the report of a run again, also while it is not finished or on other structures",
     "predict": "Label structures with a model's energies, forces and stresses",
     "data info": "Count, measure and draw what a set holds",
     "data audit": "Look for what is wrong or missing in data, before training on them",

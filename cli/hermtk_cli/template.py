@@ -14,12 +14,12 @@ _HEAD = (
 _COMMENTS_AT = 34
 
 
-def template(config: type[BaseModel]) -> str:
-    """Every key with its default and what it means, as YAML."""
-    return "\n".join([*_HEAD, *_lines(config, "")]) + "\n"
+def template(config: type[BaseModel], values: dict[str, Any] | None = None) -> str:
+    """Every key with its default, or its value in ``values``, and what it means, as YAML."""
+    return "\n".join([*_HEAD, *_lines(config, values or {}, "")]) + "\n"
 
 
-def _lines(section: type[BaseModel], indent: str) -> list[str]:
+def _lines(section: type[BaseModel], values: dict[str, Any], indent: str) -> list[str]:
     lines: list[str] = []
     after_section = False
     for name, field in section.model_fields.items():
@@ -28,15 +28,20 @@ def _lines(section: type[BaseModel], indent: str) -> list[str]:
             lines.append("")
         after_section = inner is not None
         if inner is None:
-            lines.append(_line(name, field, indent))
+            value = values.get(name, field.get_default(call_default_factory=True))
+            lines.append(_line(name, field, value, indent))
         else:
             title = (inspect.getdoc(inner) or "").partition("\n")[0]
-            lines += [f"{indent}# {title}", f"{indent}{name}:", *_lines(inner, indent + "  ")]
+            lines += [
+                f"{indent}# {title}",
+                f"{indent}{name}:",
+                *_lines(inner, values.get(name, {}), indent + "  "),
+            ]
     return lines
 
 
-def _line(name: str, field: FieldInfo, indent: str) -> str:
-    entry = f"{indent}{name}: {_yaml(field.get_default(call_default_factory=True))}"
+def _line(name: str, field: FieldInfo, value: Any, indent: str) -> str:
+    entry = f"{indent}{name}: {_yaml(value)}"
     comment = "; ".join(part for part in (field.description, _choices(field)) if part)
     return f"{entry:<{_COMMENTS_AT}}  # {comment}" if comment else entry
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,11 +24,17 @@ from hermtk.data.elements import symbols
 from hermtk.data.statistics import ReferenceEnergies
 from hermtk.data.structure import Structure
 from hermtk.data.targets import ENERGY, Target
+from hermtk.errors import HermtkError
 from hermtk.files import write_text
 from hermtk.models.layers import subnets_in_words
+from hermtk.training.auto import begin_or_resume
 from hermtk.training.checkpoint import Progress as RunProgress
 from hermtk.training.config import make_config
+from hermtk.training.processes import Processes
 from hermtk.training.run import Run, new_run, resume_run
+from hermtk.training.sets import Several
+from hermtk.training.stopping import Stopped
+from hermtk_cli.several import taking_part
 
 if TYPE_CHECKING:
     from hermtk.evaluation.comparison import Evaluation
@@ -83,30 +90,51 @@ def errors_line(row: dict[str, float], target: Target = ENERGY) -> str:
     return "validation MAE: " + ", ".join(parts)
 
 
-def show_run(folder: Path, values: dict[str, Any] | None, as_json: bool) -> None:
-    """Train a fresh run (``values``) or go on with one, show it, test it, say what comes next."""
-    console = Console(stderr=as_json, soft_wrap=True)
+def show_run(folder: Path, values: dict[str, Any] | None, as_json: bool, auto: bool = False) -> None:
+    """Train a fresh run (``values``) or go on with one (``auto``: whichever it is), show it, test it, say what comes next."""
+    with taking_part() as us:
+        _show_run(us, Path(us.from_first(str(folder))), values, as_json, auto)
+
+
+def _show_run(us: Processes, folder: Path, values: dict[str, Any] | None, as_json: bool, auto: bool) -> None:
+    console = Console(stderr=as_json, soft_wrap=True, quiet=not us.first)
     screen = Screen(console)
-    with console.status("reading data"):
-        run = resume_run(folder, screen) if values is None else new_run(make_config(values), folder, screen)
+    with console.status("reading data"), us.together():
+        if values is None:
+            run = resume_run(folder, screen, us)
+        else:
+            begin = begin_or_resume if auto else new_run
+            run = begin(make_config(values), folder, screen, processes=us)
+    if auto and (results := _results_of(run)):
+        _say_finished(run, console)
+        if as_json and us.first:
+            sys.stdout.write(json.dumps(results) + "\n")
+        return
     screen.target = run.data.target
-    _introduce(run, console, fresh=values is not None)
+    _introduce(run, console)
     try:
         with screen.bar:
             progress = run.train()
     except KeyboardInterrupt:
-        _say_interrupted(run, console)
+        _say_interrupted(run, "interrupted", console)
         raise typer.Exit(130) from None
+    except Stopped as stop:
+        _say_interrupted(run, str(stop), console)
+        if as_json and us.first:
+            steps = run.trainer.progress.step
+            sys.stdout.write(json.dumps({"run": str(folder), "steps": steps, "stopped": str(stop)}) + "\n")
+        return
+    if not us.first:
+        return
     results = _finish(run, progress, console)
     if as_json:
         sys.stdout.write(json.dumps(results) + "\n")
 
 
-def _introduce(run: Run, console: Console, fresh: bool) -> None:
+def _introduce(run: Run, console: Console) -> None:
     data, model, facts = run.data, run.config.model, run.facts
-    builtin = run.config.data.train == "builtin"
     table = Table.grid(padding=(0, 2))
-    source = "the embedded ethanol set (PBE/def2-SVP, 500 K)" if builtin else run.config.data.train
+    source = _data_in_words(run)
     rows = {
         "data": f"{source}: {len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test",
         "target": _target_in_words(run),
@@ -116,17 +144,39 @@ def _introduce(run: Run, console: Console, fresh: bool) -> None:
         "model": f"{subnets_in_words(model)} × {model.variant}: {len(run.potential.table)} relations, {model.layers} layers, "
         f"{model.channels} channels, cut-off {model.cutoff:g} Å, {facts['parameters']:,} parameters",
         "training": f"{run.trainer.total:,} steps of {run.trainer.train.order.budget.in_words} on {run.config.device}, "
-        f"{run.config.threads} threads, {'compiled' if run.config.training.compile else 'eager'}",
+        f"{run.config.threads} threads{_together_with(run)}, {'compiled' if run.config.training.compile else 'eager'}",
+        "begins with": _start_in_words(facts.get("start")),
         "results in": str(run.folder),
     }
     for name, text in rows.items():
         if text:
             table.add_row(f"[dim]{name}", text)
     console.print(table, highlight=False)
-    if not fresh:
-        console.print(f"going on after step {run.trainer.progress.step:,}", highlight=False)
+    if step := run.trainer.progress.step:
+        console.print(f"going on after step {step:,}", highlight=False)
     if run.config.training.compile:
         console.print("[dim]the first step compiles the model: one to three minutes", highlight=False)
+
+
+def _together_with(run: Run) -> str:
+    count = run.trainer.processes.count
+    return f" in each of {count} processes" if count > 1 else ""
+
+
+def _data_in_words(run: Run) -> str:
+    data = run.config.data
+    if data.train == "builtin":
+        return "the embedded ethanol set (PBE/def2-SVP, 500 K)"
+    weights = [f" (weight {one.weight:g})" if one.weight != 1 else "" for one in data.sets]
+    return ", ".join(one.file + weight for one, weight in zip(data.sets, weights, strict=True))
+
+
+def _start_in_words(start: dict[str, Any] | None) -> str:
+    """Nothing where weights are from chance."""
+    if start is None:
+        return ""
+    frozen = f", {len(start['frozen'])} parameters frozen" if start["frozen"] else ""
+    return f"the weights of {start['model']}{frozen}"
 
 
 def _references_in_words(references: ReferenceEnergies) -> str:
@@ -148,23 +198,36 @@ def _target_in_words(run: Run) -> str:
     return f"{target.written}{title}; readout {run.config.model.readout}; there are no forces or stresses to learn"
 
 
-def _say_interrupted(run: Run, console: Console) -> None:
-    step = run.trainer.progress.step
-    console.print(f"\ninterrupted after step {step:,}; nothing is lost. Go on with:", highlight=False)
+def _results_of(run: Run) -> dict[str, Any]:
+    """What a run that is finished and tested has found; nothing where something is left to do."""
+    path = run.folder / "results.json"
+    done = run.trainer.progress.finished and path.is_file()
+    return json.loads(path.read_text(encoding="utf-8")) if done else {}
+
+
+def _say_finished(run: Run, console: Console) -> None:
+    why = run.trainer.progress.finished
+    console.print(
+        f"the run in {run.folder} is finished: {why}. Its model is {run.model_path}", highlight=False
+    )
+
+
+def _say_interrupted(run: Run, how: str, console: Console) -> None:
+    """Whether there is a checkpoint (a second interrupt does not wait for one), and how to go on."""
+    if not (run.folder / "checkpoint.pt").is_file():
+        console.print(f"\n{how}, before the first checkpoint: begin it again", highlight=False)
+        return
+    console.print(f"\n{how}; the checkpoint is written. Go on with:", highlight=False)
     console.print(f"  hermtk train --resume {run.folder}", highlight=False)
     if run.model_path.is_file():
         console.print(f"The best model so far is {run.model_path}", highlight=False)
 
 
 def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]:
-    """Test the best weights, draw the pictures, write results.json."""
-    from hermtk.evaluation.plots import learning_curve, parity
-
+    """Test the best weights, write results.json and the report."""
     console.print(f"ended: {progress.finished}; best at step {progress.best_step:,}", highlight=False)
     tested, name = (run.data.test, "test") if run.data.test else (run.data.validation, "validation")
     evaluation = _evaluate(run, tested)
-    parity(evaluation, run.folder / "parity.png")
-    learning_curve(run.folder / "metrics.csv", run.folder / "learning.png", run.data.target)
     results = {
         "run": str(run.folder),
         "model": str(run.model_path),
@@ -175,12 +238,48 @@ def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]
         "seconds": round(progress.seconds, 1),
         "ended": progress.finished,
     }
+    if isinstance(tested, Several):
+        results["sets"] = _by_set(run, tested, evaluation)
     write_text(run.folder / "results.json", json.dumps(results, indent=1))
     run.facts["errors"] = {"set": name, "structures": len(tested), **_brief(results["errors"])}
     run.keep(progress)
     _show_results(results, name, len(tested), console)
+    for one, errors in results.get("sets", {}).items():
+        console.print(
+            f"of these {errors['structures']} of {one}: {_errors_in_words(errors)}", highlight=False
+        )
+    _report(run, progress.best_step, name, tested, evaluation, console)
     _next_commands(run, console)
     return results
+
+
+def _report(
+    run: Run,
+    step: int,
+    name: str,
+    tested: Sequence[Structure],
+    evaluation: "Evaluation | PropertyEvaluation",
+    console: Console,
+) -> None:
+    """Write the report and show what in it asks for attention; a report that fails does not spoil the run."""
+    from hermtk.evaluation.report.numbers import make_report
+    from hermtk.evaluation.report.predicted import Predicted
+    from hermtk.evaluation.report.record import read_run
+    from hermtk.evaluation.report.verdict import verdicts
+    from hermtk.evaluation.report.write import write_report
+
+    try:
+        with console.status("writing the report"):
+            record, predicted = read_run(run.folder), Predicted(name, tested, evaluation, run.potential)
+            report = make_report(record, predicted, step)
+            page = write_report(record, report, predicted, run.folder / "report")
+    except HermtkError as problem:
+        console.print(f"[yellow]note:[/] no report: {problem}", highlight=False)
+        return
+    for verdict in verdicts(report):
+        if verdict.kind == "attention":
+            console.print(f"[yellow]note:[/] {escape(verdict.text)}", highlight=False)
+    console.print(f"report: {page}", highlight=False)
 
 
 def _evaluate(run: Run, tested: Sequence[Structure]) -> "Evaluation | PropertyEvaluation":
@@ -191,6 +290,31 @@ def _evaluate(run: Run, tested: Sequence[Structure]) -> "Evaluation | PropertyEv
     if isinstance(run.potential, Property):
         return evaluate_property(run.potential, tested, batch_size=32)
     return evaluate(run.potential, tested, batch_size=32)
+
+
+def _by_set(
+    run: Run, tested: Several, evaluation: "Evaluation | PropertyEvaluation"
+) -> dict[str, dict[str, Any]]:
+    """The errors on each of several sets that has structures in the part that is tested."""
+    found, first = {}, 0
+    for one, part in zip(run.data.sets, tested.parts, strict=True):
+        if len(part):
+            found[one.name] = evaluation.part(first, first + len(part)).summary()
+        first += len(part)
+    return found
+
+
+def _errors_in_words(errors: dict[str, Any]) -> str:
+    said = []
+    for name, title, factor, unit in (
+        ("energy_per_atom", "E", 1e3, "meV/atom"),
+        ("forces", "F", 1e3, "meV/Å"),
+        ("target", "", 1.0, errors.get("target", {}).get("unit", "")),
+    ):
+        mae = errors.get(name, {}).get("mae")
+        if mae is not None:
+            said.append(f"{title} {factor * mae:.4g} {unit}".strip())
+    return f"MAE {', '.join(said)}"
 
 
 def _brief(errors: dict[str, Any]) -> dict[str, float]:
@@ -209,10 +333,8 @@ def _show_results(results: dict[str, Any], name: str, n: int, console: Console) 
 
 def _next_commands(run: Run, console: Console) -> None:
     model = os.path.relpath(run.model_path)
-    data = run.config.data.test or run.config.data.train
-    console.print(
-        f"pictures: {run.folder / 'parity.png'}, {run.folder / 'learning.png'}. Next:", highlight=False
-    )
+    data = run.config.data.test or run.config.data.sets[0].file
+    console.print("Next:", highlight=False)
     for command in (
         f"hermtk show {model}",
         f"hermtk evaluate {model} {data}",

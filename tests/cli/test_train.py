@@ -62,9 +62,9 @@ def test_one_command_leaves_a_model_its_errors_and_pictures(tmp_path: Path, clus
     assert results["errors"]["forces"]["mae"] > 0
     run = tmp_path / "run"
     assert {p.name for p in run.iterdir()} >= {
-        "config.yaml", "run.json", "metrics.csv", "checkpoint.pt", "model.pt", "results.json", "parity.png", "learning.png",
+        "config.yaml", "run.json", "metrics.csv", "checkpoint.pt", "model.pt", "results.json", "report",
     }  # fmt: skip
-    assert (run / "parity.png").read_bytes()[:4] == b"\x89PNG"
+    assert (run / "report" / "report.html").read_text().startswith("<!DOCTYPE html>")
     with (run / "metrics.csv").open() as file:
         steps = [int(row["step"]) for row in csv.DictReader(file)]
     assert steps[-1] == 20
