@@ -126,7 +126,8 @@ class Start:
             structures = structures[:1]
         graph = build_graph(structures, self.file.model.cutoff)
         alone = _predicted(self.file.model, graph)
-        ours = copy.deepcopy(model).cpu().eval()
+        # as the file's: weights that are differentiated may be multiplied in another way
+        ours = copy.deepcopy(model).cpu().eval().requires_grad_(False)
         same_references = torch.equal(ours.reference, self.file.model.reference)
         batch = join(ours, [data.items[k] for k in range(len(structures))])
         with _references(ours, self.file.model.reference):

@@ -128,6 +128,17 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_the_first_check_holds_where_gradients_change_how_products_are_summed(tmp_path: Path) -> None:
+    """Of molecules of nine atoms with weights per centre, in single precision, products with and without gradients differ."""
+    data = {"n_train": 16, "n_validation": 4, "n_test": 4}
+    first = config(Path("builtin"), steps=2, data=data, model=TINY | {"layers": 3, "cutoff": 5.0})
+    file = new_run(first, tmp_path / "first", Listening())
+    file.train()
+    tuned = config(Path("builtin"), steps=2, data=data, start={"model": str(file.model_path)})
+    run = new_run(tuned, tmp_path / "second", Listening())
+    assert "to the last bit" in run.facts["start"]["verified"]
+
+
 def test_the_run_begins_with_the_weights_of_the_file_and_says_so(begin, model_file, cluster_file):
     listener = Listening()
     run = begin(cluster_file, listener=listener)
