@@ -89,7 +89,8 @@ def test_the_commands_of_the_tutorial_work_one_after_the_other(place: Path):
 def test_every_file_of_a_run_is_explained(place: Path):
     follow(place, [shlex.split(f"train --data mine.extxyz --out here {SMALL}")])
     text = text_of("model-files.md")
-    assert [path.name for path in (place / "here").iterdir() if f"`{path.name}`" not in text] == []
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in (place / "here").iterdir()]
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 def test_every_column_and_entry_is_explained(model: Path):

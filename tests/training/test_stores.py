@@ -1,5 +1,6 @@
 """Training from a store is training from the same structures in memory."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Silent:
 
     def stepped(self, progress, total, loss):
         if progress.step == self.stop:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     def validated(self, row): ...
 
