@@ -30,6 +30,8 @@ napoleon_use_ivar = True
 nitpick_ignore_regex = [
     # names of other packages and letters of shapes
     (r"py:.*", r"(?!hermtk\b).*"),
+    # type variables
+    (r"py:class", r"hermtk\.training\.processes\.Value"),
     # their keys are tables on the page on the configuration
     (r"py:class", r"hermtk\.(models\.build|training\.config)\.\w+Config"),
 ]
