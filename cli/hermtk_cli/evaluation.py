@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from hermtk.models.files import ModelFile
 
 
+def with_targets(
+    structures: "Sequence[Structure]", target: "Target", energy_unit: str | None
+) -> "list[Structure]":
+    """The structures with what a model gives in the place of the energy; numbers in eV are converted from the data's unit."""
+    from hermtk.data.targets import with_target
+    from hermtk.units import Units
+
+    factor = Units(energy_unit).energy_factor if energy_unit and target.unit == "eV" else 1.0
+    return [with_target(structure, target, factor) for structure in structures]
+
+
 def evaluate_file(
     file: "ModelFile",
     structures: "Sequence[Structure]",

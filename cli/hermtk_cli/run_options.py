@@ -99,11 +99,20 @@ _KEYS = {
     "n_test": "data.n_test",
     "steps": "training.steps",
     "epochs": "training.epochs",
-    "compile": "training.compile",
+    "compile_": "training.compile",
     "freeze": "start.freeze",
     "seed": "seed",
     "device": "device",
 }
+
+
+# and those that say more than one key
+_NAMES = (*_KEYS, "subnet", "data", "start", "new_references")
+
+
+def chosen(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Of a command's arguments (its ``locals()`` at the start) those that say what a run is, for ``values``."""
+    return {name: arguments[name] for name in _NAMES}
 
 
 def values(
@@ -112,7 +121,7 @@ def values(
     """The nested values of a run: preset, then file, then options, then --set.
 
     Args:
-        options: by the names of their arguments; None where not given.
+        options: as ``chosen``; None where not given.
         config: a YAML file.
         preset: the name of a recipe.
         assignments: KEY=VALUE.

@@ -20,6 +20,10 @@ _RISEN, _EARLY = 1.10, 0.7
 _FEWEST = 5
 
 
+class NoValidation(DataError):
+    """A record of a run that has not been validated yet."""
+
+
 @dataclass(frozen=True)
 class Metrics:
     """The columns of metrics.csv by name, one value per validation, NaN where there is none; in the units of the file."""
@@ -95,7 +99,8 @@ def read_metrics(path: Path) -> Metrics:
     """The record of a run.
 
     Raises:
-        DataError: the file is missing, holds no rows, or is no record of a run.
+        NoValidation: the file holds no rows.
+        DataError: it is missing, or is no record of a run.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -104,7 +109,7 @@ def read_metrics(path: Path) -> Metrics:
     except OSError as problem:
         raise DataError(f"{path} cannot be read: {problem.strerror or problem}") from None
     except IndexError:
-        raise DataError(f"{path} holds no rows: no validation has been made yet") from None
+        raise NoValidation(f"{path} holds no rows: no validation has been made yet") from None
     except (ValueError, TypeError) as problem:
         raise DataError(f"{path} is no table of numbers: {problem}") from None
     metrics = Metrics(columns)

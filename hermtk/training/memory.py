@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from hermtk.training.pieces import out_of_memory
+
 _STATUS = Path("/proc/self/status")
 _MACHINE = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
@@ -73,7 +75,8 @@ def device_limit(device: torch.device) -> int | None:
 
 def is_shortage(problem: Exception) -> bool:
     """Whether an exception says that there was not enough memory."""
-    return isinstance(problem, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(problem)
+    # the system itself refuses in these words
+    return out_of_memory(problem) or "allocate memory" in str(problem)
 
 
 def _line_of(path: Path, name: str) -> int:

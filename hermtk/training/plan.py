@@ -2,7 +2,7 @@
 
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from hermtk.audit.coverage import SEEN_ENOUGH, Coverage, in_words, relation_table
+from hermtk.audit.coverage import SEEN_ENOUGH, Coverage, in_words, relation_table, starving
 from hermtk.data.targets import find_target
 from hermtk.models.build import build_for
 from hermtk.models.variants import VARIANTS, variant
@@ -51,7 +51,7 @@ class Plan:
     @property
     def starving(self) -> dict[str, int]:
         """Relations that training shows, but fewer than ``SEEN_ENOUGH`` times, and how often; the poorest first."""
-        return _starving(self.trial.relations)
+        return starving(self.trial.relations, self.trial.relations)
 
     @property
     def unseen(self) -> list[str]:
@@ -220,7 +220,7 @@ class Plan:
         found = {}
         for name in VARIANTS:
             counts = seen.relations(relation_table(name, self.trial.elements))
-            if len(counts) < len(self.trial.relations) and not _starving(counts):
+            if len(counts) < len(self.trial.relations) and not starving(counts, counts):
                 found[name] = len(counts)
         return max(found, key=found.__getitem__, default="")
 
@@ -280,11 +280,6 @@ def parameters_of(config: RunConfig, elements: Sequence[int]) -> int:
     with torch.random.fork_rng(devices=[]):
         model = build_for(find_target(config.data.target), config.model, tuple(sorted(set(elements))))
     return sum(weight.numel() for weight in model.parameters())
-
-
-def _starving(counts: Mapping[str, int]) -> dict[str, int]:
-    rare = {name: count for name, count in counts.items() if 0 < count < SEEN_ENOUGH}
-    return dict(sorted(rare.items(), key=lambda item: item[1]))
 
 
 def at_size(samples: Sequence[tuple[float, int]], edges: int | float) -> float:

@@ -207,14 +207,14 @@ def _assemble(
         model_needs(config.model),
         data.target,
         processes,
+        sets=tuple(one.name for one in data.sets),
+        measure_first=config.start.model is not None,
     )
     run = Run(
         folder, config, data, potential, trainer, facts_of(config, data, potential, start and start.seen)
     )
     run.facts["processes"] = processes.count
     trainer.keep = run.keep
-    trainer.sets = tuple(one.name for one in data.sets)
-    trainer.measure_first = config.start.model is not None
     return run
 
 

@@ -212,8 +212,8 @@ def _clock(config: RunConfig, device: torch.device) -> tuple[str, Callable[[], f
         return "cpu", time.process_time
 
     def read() -> float:
-        if device.type in ("cuda", "mps"):
-            getattr(torch, device.type).synchronize()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         return time.perf_counter()
 
     return "wall", read

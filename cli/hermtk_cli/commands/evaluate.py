@@ -52,20 +52,16 @@ def run(
     ] = None,
 ) -> None:
     """Measure a model's errors on labelled structures: energy, forces, stress, and the forces on each element."""
-    from hermtk.data.targets import ENERGY, with_target
     from hermtk.evaluation.evaluate import check_elements
-    from hermtk.units import Units
-    from hermtk_cli.evaluation import check_labels, evaluate_file
+    from hermtk_cli.evaluation import check_labels, evaluate_file, with_targets
     from hermtk_cli.output import note, print_json, progress, stdout
     from hermtk_cli.tables import error_table, missing_labels
 
     path, file = open_model(model, device)
     folder = out if out or as_json else path.parent / f"evaluation-{data.stem}"
     _check_folder(folder)
-    structures = read_data(data, format, energy_unit, length_unit, stress_unit)
-    if file.target != ENERGY:
-        factor = Units(energy_unit).energy_factor if energy_unit and file.target.unit == "eV" else 1.0
-        structures = [with_target(s, file.target, factor) for s in structures]
+    read = read_data(data, format, energy_unit, length_unit, stress_unit)
+    structures = with_targets(read, file.target, energy_unit)
     check_labels(structures, data, file.target)
     check_elements(file.model, structures)
     with progress("evaluating", len(structures)) as advance:

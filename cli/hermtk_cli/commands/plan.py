@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hermtk.training.config import RunConfig
     from hermtk.training.plan import Plan
 
-_VARIANTS = ("homogeneous", "hvnet", "hpnet", "htnet")
 # trials run as `hermtk train` does, with its settings of the process
 _SERVER = (
     sys.executable,
@@ -72,29 +71,10 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Say what runs will need, from a few steps of each: parameters, memory, time, disk; and what speaks against them."""
+    options = run_options.chosen(locals())
     from hermtk.training.config import make_config
     from hermtk_cli.output import print_json
 
-    options = {
-        "subnet": subnet,
-        "variant": variant,
-        "data": data,
-        "start": start,
-        "freeze": freeze,
-        "new_references": new_references,
-        "target": target,
-        "allow_missing": allow_missing,
-        "validation": validation,
-        "test": test,
-        "n_train": n_train,
-        "n_validation": n_validation,
-        "n_test": n_test,
-        "steps": steps,
-        "epochs": epochs,
-        "compile": compile_,
-        "seed": seed,
-        "device": device,
-    }
     values = run_options.values(options, config, preset, set_ or [])
     base = make_config(values)
     check_device(base.device)
@@ -112,10 +92,11 @@ def run(
 def _names(words: str | None, kind: str) -> list[str]:
     """The names of a list; all that are installed for ``all``."""
     from hermtk import registry
+    from hermtk.models.variants import VARIANTS
 
     names = [word.strip() for word in (words or "").split(",") if word.strip()]
     if names == ["all"]:
-        return list(_VARIANTS) if kind == "variant" else sorted(registry.entries(kind))
+        return list(VARIANTS) if kind == "variant" else sorted(registry.entries(kind))
     return list(dict.fromkeys(names))
 
 
@@ -129,7 +110,7 @@ def _combinations(
         ConfigError: other models than the one that training starts from.
     """
     from hermtk import registry
-    from hermtk.models.variants import variant
+    from hermtk.models.variants import VARIANTS, variant
 
     if base.start.model is not None:
         if subnets or variants:
@@ -137,7 +118,7 @@ def _combinations(
                 f"training starts from {base.start.model}, whose subnet and variant are given: leave --subnets and --variants out"
             )
         return [base]
-    own = [base.model.variant] if named else list(_VARIANTS)
+    own = [base.model.variant] if named else list(VARIANTS)
     found = []
     for subnet in subnets or [base.model.subnet]:
         registry.find("subnet", subnet)

@@ -21,7 +21,6 @@ from hermtk_cli.options import (
 
 if TYPE_CHECKING:
     from hermtk.data.structure import Structure
-    from hermtk.data.targets import Target
     from hermtk.evaluation.report.record import RunRecord
 
 
@@ -51,7 +50,7 @@ def run(
     from hermtk.evaluation.report.predicted import Predicted
     from hermtk.evaluation.report.record import read_run
     from hermtk.evaluation.report.write import values_of, write_report
-    from hermtk_cli.evaluation import check_labels, evaluate_file
+    from hermtk_cli.evaluation import check_labels, evaluate_file, with_targets
     from hermtk_cli.output import note, print_json, progress, stdout
     from hermtk_cli.tables import error_table
 
@@ -65,7 +64,7 @@ def run(
         chosen = _own(record)
     else:
         found = read_data(data, format, energy_unit, length_unit, stress_unit)
-        chosen = _Chosen(str(data), _with_target(found, file.target, energy_unit))
+        chosen = _Chosen(str(data), with_targets(found, file.target, energy_unit))
     structures = chosen.structures
     check_labels(structures, Path(chosen.name), file.target)
     check_elements(file.model, structures)
@@ -108,13 +107,3 @@ def _own(record: "RunRecord") -> _Chosen:
         if split.test
         else _Chosen("validation", split.validation, changed)
     )
-
-
-def _with_target(
-    structures: "Sequence[Structure]", target: "Target", energy_unit: str | None
-) -> "list[Structure]":
-    from hermtk.data.targets import with_target
-    from hermtk.units import Units
-
-    factor = Units(energy_unit).energy_factor if energy_unit and target.unit == "eV" else 1.0
-    return [with_target(structure, target, factor) for structure in structures]

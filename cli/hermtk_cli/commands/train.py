@@ -53,32 +53,13 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print only the results, as JSON.")] = False,
 ) -> None:
     """Train a potential, or a model of another target, and test it. Without --data it learns the embedded ethanol set."""
+    options = run_options.chosen(locals())
     if processes is not None and processes > 1 and not _started_as_one_of(processes):
         from hermtk_cli import launch
 
         raise typer.Exit(launch.start(processes, sys.argv[1:]))
     from hermtk_cli.training import show_run
 
-    options = {
-        "subnet": subnet,
-        "variant": variant,
-        "data": data,
-        "start": start,
-        "freeze": freeze,
-        "new_references": new_references,
-        "target": target,
-        "allow_missing": allow_missing,
-        "validation": validation,
-        "test": test,
-        "n_train": n_train,
-        "n_validation": n_validation,
-        "n_test": n_test,
-        "steps": steps,
-        "epochs": epochs,
-        "compile": compile_,
-        "seed": seed,
-        "device": device,
-    }
     auto = resume == "auto"
     if auto and out is None:
         raise ConfigError("--resume auto needs --out: the folder in which it looks for the run")

@@ -8,7 +8,7 @@ from typing import Any
 
 from hermtk.data.targets import ENERGY, Target, find_target
 from hermtk.errors import DataError, RunError
-from hermtk.evaluation.metrics import Metrics, read_metrics
+from hermtk.evaluation.metrics import Metrics, NoValidation, read_metrics
 from hermtk.models.layers import subnets_in_words
 from hermtk.training.config import RunConfig, make_config, read_config
 
@@ -67,10 +67,10 @@ def read_run(folder: Path) -> RunRecord:
     path = folder / "metrics.csv"
     try:
         metrics = read_metrics(path) if path.is_file() else None
-    except DataError as problem:
-        if "holds no rows" not in str(problem):
-            raise RunError(str(problem)) from None
+    except NoValidation:
         metrics = None
+    except DataError as problem:
+        raise RunError(str(problem)) from None
     return RunRecord(
         folder,
         make_config(read_config(folder / "config.yaml")),
