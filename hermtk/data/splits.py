@@ -33,13 +33,16 @@ def split_random(
 ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"], Int[np.ndarray, " test"]]:
     """Disjoint indices into ``n`` structures for training, validation and test, drawn by ``seed``.
 
-    The order depends on ``n`` and ``seed`` alone: training on more structures adds to the ones of a smaller split.
+    The order depends on ``n`` and ``seed`` alone, training takes from its beginning, the others from its end: training on more
+    structures adds to the ones of a smaller split, and validates and tests on the same.
 
     Raises:
         DataError: a negative size, or sizes that ask for more than ``n``.
     """
     _check_sizes(n, sizes)
-    return _cut(np.random.default_rng(seed).permutation(n), sizes)
+    order = np.random.default_rng(seed).permutation(n)
+    train, validation, test = sizes
+    return order[:train], order[n - test - validation : n - test], order[n - test :]
 
 
 def whole_sizes(n: int, sizes: Sizes) -> tuple[int, int, int]:

@@ -31,10 +31,11 @@ def test_the_parts_have_their_sizes_and_no_structure_twice(sizes, spare, seed):
 
 
 @given(st.integers(0, 30), st.integers(0, 20), st.integers(0, 2**32))
-def test_a_larger_training_set_holds_the_smaller_one(small, more, seed):
-    few, _, _ = split_random(60, (small, 5, 5), seed)
-    many, _, _ = split_random(60, (small + more, 5, 5), seed)
+def test_a_larger_training_set_holds_the_smaller_one_and_is_tested_on_the_same(small, more, seed):
+    few, *others = split_random(60, (small, 5, 5), seed)
+    many, *same = split_random(60, (small + more, 5, 5), seed)
     assert np.array_equal(many[:small], few)
+    assert np.array_equal(others, same)
 
 
 def test_the_seed_alone_decides():
