@@ -25,6 +25,7 @@ from hermtk.data.statistics import ReferenceEnergies
 from hermtk.data.structure import Structure
 from hermtk.data.targets import ENERGY, Target
 from hermtk.errors import HermtkError
+from hermtk.evaluation.stored import write_predictions
 from hermtk.files import write_text
 from hermtk.models.layers import subnets_in_words
 from hermtk.training.auto import begin_or_resume
@@ -90,13 +91,17 @@ def errors_line(row: dict[str, float], target: Target = ENERGY) -> str:
     return "validation MAE: " + ", ".join(parts)
 
 
-def show_run(folder: Path, values: dict[str, Any] | None, as_json: bool, auto: bool = False) -> None:
+def show_run(
+    folder: Path, values: dict[str, Any] | None, as_json: bool, auto: bool = False, report: bool = True
+) -> None:
     """Train a fresh run (``values``) or go on with one (``auto``: whichever it is), show it, test it, say what comes next."""
     with taking_part() as us:
-        _show_run(us, Path(us.from_first(str(folder))), values, as_json, auto)
+        _show_run(us, Path(us.from_first(str(folder))), values, as_json, auto, report)
 
 
-def _show_run(us: Processes, folder: Path, values: dict[str, Any] | None, as_json: bool, auto: bool) -> None:
+def _show_run(
+    us: Processes, folder: Path, values: dict[str, Any] | None, as_json: bool, auto: bool, report: bool
+) -> None:
     console = Console(stderr=as_json, soft_wrap=True, quiet=not us.first)
     screen = Screen(console)
     with console.status("reading data"), us.together():
@@ -126,7 +131,7 @@ def _show_run(us: Processes, folder: Path, values: dict[str, Any] | None, as_jso
         return
     if not us.first:
         return
-    results = _finish(run, progress, console)
+    results = _finish(run, progress, console, report)
     if as_json:
         sys.stdout.write(json.dumps(results) + "\n")
 
@@ -223,8 +228,8 @@ def _say_interrupted(run: Run, how: str, console: Console) -> None:
         console.print(f"The best model so far is {run.model_path}", highlight=False)
 
 
-def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]:
-    """Test the best weights, write results.json and the report."""
+def _finish(run: Run, progress: RunProgress, console: Console, report: bool) -> dict[str, Any]:
+    """Test the best weights, write predictions.npz, results.json and the report."""
     console.print(f"ended: {progress.finished}; best at step {progress.best_step:,}", highlight=False)
     tested, name = (run.data.test, "test") if run.data.test else (run.data.validation, "validation")
     evaluation = _evaluate(run, tested)
@@ -240,6 +245,7 @@ def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]
     }
     if isinstance(tested, Several):
         results["sets"] = _by_set(run, tested, evaluation)
+    write_predictions(run.folder / "predictions.npz", evaluation)
     write_text(run.folder / "results.json", json.dumps(results, indent=1))
     run.facts["errors"] = {"set": name, "structures": len(tested), **_brief(results["errors"])}
     run.keep(progress)
@@ -248,7 +254,8 @@ def _finish(run: Run, progress: RunProgress, console: Console) -> dict[str, Any]
         console.print(
             f"of these {errors['structures']} of {one}: {_errors_in_words(errors)}", highlight=False
         )
-    _report(run, progress.best_step, name, tested, evaluation, console)
+    if report:
+        _report(run, progress.best_step, name, tested, evaluation, console)
     _next_commands(run, console)
     return results
 

@@ -50,6 +50,9 @@ def run(
             help="Train in that many processes on this machine; torchrun or srun start them on several.",
         ),
     ] = None,
+    report: Annotated[
+        bool, typer.Option(help="Write the report at the end; `hermtk report RUN` makes it later, too.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print only the results, as JSON.")] = False,
 ) -> None:
     """Train a potential, or a model of another target, and test it. Without --data it learns the embedded ethanol set."""
@@ -65,11 +68,11 @@ def run(
         raise ConfigError("--resume auto needs --out: the folder in which it looks for the run")
     if resume is not None and not auto:
         _refuse_with_resume(options, set_, config or preset, out)
-        show_run(Path(resume), None, as_json)
+        show_run(Path(resume), None, as_json, report=report)
         return
     values = run_options.values(options, config, preset, set_ or [])
     folder = out or Path("runs") / f"{_name(values)}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
-    show_run(folder, values, as_json, auto)
+    show_run(folder, values, as_json, auto, report)
 
 
 def _started_as_one_of(processes: int) -> bool:
