@@ -104,7 +104,7 @@ class Report:
 
     def values(self) -> dict[str, Any]:
         """As plain values, ready for JSON; what is not a number is None."""
-        return _plain(asdict(self))
+        return plain(asdict(self))
 
 
 def make_report(
@@ -234,11 +234,12 @@ def _worst_share(tested: Predicted, worst: tuple[Worst, ...]) -> float | None:
     return float(total[[one.index for one in worst]].sum()) / whole if whole > 0 else None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Ready for JSON: tuples as lists, what is not a finite number as None."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -1,16 +1,15 @@
 """A report as sections of text, pictures and tables: what both pages, HTML and Markdown, show."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hermtk.audit.coverage import SEEN_ENOUGH
 from hermtk.data.targets import find_target
+from hermtk.evaluation.report.layout import Listing, Page, Picture, Section, Table
 from hermtk.evaluation.report.numbers import Report
 from hermtk.evaluation.report.pictures import MOST_BARS
+from hermtk.evaluation.report.record import RunRecord
 from hermtk.evaluation.report.tables import (
-    Table,
     against_tables,
     errors_table,
     group_table,
@@ -19,34 +18,8 @@ from hermtk.evaluation.report.tables import (
     timing_tables,
     worst_table,
 )
-from hermtk.evaluation.report.words import (
-    Scale,
-    value_scale,
-)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A file of the report's folder and what it shows."""
-
-    file: str
-    caption: str
-
-    @property
-    def name(self) -> str:
-        """What stands where the picture cannot be shown."""
-        return Path(self.file).stem
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with what stands under it, in this order."""
-
-    title: str
-    texts: tuple[str, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-    tables: tuple[Table, ...] = ()
-
+from hermtk.evaluation.report.verdict import verdicts
+from hermtk.evaluation.report.words import Scale, value_scale
 
 # of every picture that a report may have
 CAPTIONS = {
@@ -79,6 +52,18 @@ _SHARES = (
 )
 
 
+def page_of(record: RunRecord, report: Report, pictures: Sequence[str]) -> Page:
+    """The whole page, with those pictures that exist."""
+    version = report.facts.get("versions", {}).get("hermtk", "")
+    what = f"`{report.run}` · {report.set} set of {report.structures} structures, {report.atoms} atoms · hermtk {version}"
+    configuration = Section(
+        "Configuration",
+        ("This makes the run again, from the complete configuration below:",),
+        listings=(Listing("sh", report.command), Listing("yaml", record.text.rstrip())),
+    )
+    return Page(report.title, what, verdicts(report), [*sections(report, pictures), configuration])
+
+
 def sections(report: Report, pictures: Sequence[str]) -> list[Section]:
     """What stands on the page, in the order a reader wants; of the pictures those that exist."""
     drawn = {file: Picture(file, CAPTIONS[file]) for file in pictures}
@@ -103,7 +88,7 @@ def sections(report: Report, pictures: Sequence[str]) -> list[Section]:
         Section("Time", tables=timing_tables(report)),
         _origin(report),
     ]
-    return [section for section in found if section.tables or section.pictures or section.texts]
+    return [section for section in found if section]
 
 
 def _relations(report: Report, pictures: tuple[Picture, ...]) -> Section:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hermtk.data.targets import Target
 from hermtk.evaluation.report.groups import Group
+from hermtk.evaluation.report.layout import Table
 from hermtk.evaluation.report.numbers import Against, Report
 from hermtk.evaluation.report.parts import Part
 from hermtk.evaluation.report.words import (
@@ -25,16 +25,6 @@ from hermtk.evaluation.report.worst import Worst
 
 # rows of a table on the page; all of them are in report.json
 _MOST_ROWS = 15
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text in columns: the first is a name, those after it numbers unless ``words`` says so of all."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-    words: bool = False
 
 
 def errors_table(report: Report, target: Target) -> Table:

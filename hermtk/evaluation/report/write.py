@@ -1,18 +1,14 @@
 """A report in its folder: report.html, report.md, report.json, the pictures, and the worst structures."""
 
-import base64
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
-
 from hermtk.errors import RunError
 from hermtk.evaluation.curves import learning_curve
 from hermtk.evaluation.plots import error_histogram, panels_of, parity
+from hermtk.evaluation.report.layout import rendered
 from hermtk.evaluation.report.numbers import Report
 from hermtk.evaluation.report.pictures import (
     coverage_picture,
@@ -22,7 +18,7 @@ from hermtk.evaluation.report.pictures import (
 )
 from hermtk.evaluation.report.predicted import Predicted
 from hermtk.evaluation.report.record import RunRecord
-from hermtk.evaluation.report.sections import CAPTIONS, sections
+from hermtk.evaluation.report.sections import CAPTIONS, page_of
 from hermtk.evaluation.report.verdict import verdicts
 from hermtk.evaluation.report.words import value_scale
 from hermtk.evaluation.report.worst import write_worst
@@ -51,39 +47,15 @@ def write_report(record: RunRecord, report: Report, tested: Predicted, folder: P
     for name in {*_OURS} - {*drawn, *(["worst.extxyz"] if report.worst else [])}:
         (folder / name).unlink(missing_ok=True)
     write_text(folder / "report.json", json.dumps(values_of(report), indent=1, allow_nan=False) + "\n")
-    write_text(folder / "report.md", rendered("page.md", record, report, drawn, folder))
-    write_text(folder / "report.html", rendered("page.html", record, report, drawn, folder))
+    page = page_of(record, report, drawn)
+    write_text(folder / "report.md", rendered("page.md", page, folder))
+    write_text(folder / "report.html", rendered("page.html", page, folder))
     return folder / "report.html"
 
 
 def values_of(report: Report) -> dict[str, Any]:
     """The numbers and the verdict, ready for JSON."""
     return {"verdict": [verdict._asdict() for verdict in verdicts(report)], **report.values()}
-
-
-def rendered(template: str, record: RunRecord, report: Report, drawn: list[str], folder: Path) -> str:
-    """A page; all that comes from outside is escaped in HTML, in Markdown only where it would break a table."""
-    environment = Environment(
-        loader=PackageLoader("hermtk.evaluation.report", "."),
-        autoescape=template.endswith(".html"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["code"] = _code
-    environment.filters["cell"] = lambda text: " ".join(text.replace("|", "\\|").split())
-    return environment.get_template(template).render(
-        report=report,
-        verdicts=verdicts(report),
-        sections=sections(report, drawn),
-        config=record.text.rstrip(),
-        embedded={name: base64.b64encode((folder / name).read_bytes()).decode() for name in drawn},
-    )
-
-
-def _code(text: str) -> Markup:
-    """Text for HTML; what stands between backticks becomes code."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _draw(record: RunRecord, report: Report, tested: Predicted, folder: Path) -> list[str]:
