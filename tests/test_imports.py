@@ -21,6 +21,7 @@ ORDER = (
     "audit",
     "training",
     "evaluation",
+    "ablation",
 )
 # side by side: both come after everything else, neither before the other
 LAST = ("testing", "interfaces", "benchmark")

@@ -15,6 +15,7 @@ from hermtk_cli.failures import INTERRUPTED
 COMMANDS: dict[str, str] = {
     "train": "Train a model",
     "plan": "Say what runs will need: parameters, memory, time; and what speaks against them",
+    "ablate": "Train variants and sub-networks with several seeds, and say with statistics which is better",
     "evaluate": "Measure a model's errors on labelled structures",
     "report": "Make the report of a run again, also while it is not finished or on other structures",
     "predict": "Label structures with a model's energies, forces and stresses",

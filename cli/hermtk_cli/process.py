@@ -2,6 +2,18 @@
 
 import ctypes
 import os
+import sys
+
+# this command line, in a process of its own
+COMMAND = (sys.executable, "-m", "hermtk_cli.main")
+# trials of runs, which then go as `hermtk train` does, with its settings of the process
+TRIALS = (
+    sys.executable,
+    "-W",
+    "ignore",
+    "-c",
+    "from hermtk_cli.process import prepare_process; prepare_process(); from hermtk.training.trials import serve; serve()",
+)
 
 # glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3

@@ -111,8 +111,19 @@ _NAMES = (*_KEYS, "subnet", "data", "start", "new_references")
 
 
 def chosen(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Of a command's arguments (its ``locals()`` at the start) those that say what a run is, for ``values``."""
-    return {name: arguments[name] for name in _NAMES}
+    """Of a command's arguments (its ``locals()`` at the start) those that say what a run is; None what it does not have."""
+    return {name: arguments.get(name) for name in _NAMES}
+
+
+def names(words: str | None, kind: str) -> list[str]:
+    """The names of a list, ``hvnet,hpnet``; all that are installed for ``all``."""
+    from hermtk import registry
+    from hermtk.models.variants import VARIANTS
+
+    found = [word.strip() for word in (words or "").split(",") if word.strip()]
+    if found == ["all"]:
+        return list(VARIANTS) if kind == "variant" else sorted(registry.entries(kind))
+    return list(dict.fromkeys(found))
 
 
 def values(
@@ -130,12 +141,20 @@ def values(
         ConfigError: the file cannot be read, or an option says two things.
         UnknownName: a key or a preset that does not exist.
     """
+    from hermtk.training.config import read_config
+
+    return over(read_config(config) if config else {}, options, preset, assignments)
+
+
+def over(
+    nested: dict[str, Any], options: dict[str, Any], preset: str | None, assignments: list[str]
+) -> dict[str, Any]:
+    """The same over the nested values of a file."""
     import yaml
 
-    from hermtk.training.config import read_config, set_key
+    from hermtk.training.config import set_key
     from hermtk.training.presets import with_preset
 
-    nested = read_config(config) if config else {}
     for key, value in _by_key(options).items():
         set_key(nested, key, value)
     for relation, name in _overrides(options["subnet"] or []).items():

@@ -84,3 +84,11 @@ def _numbers(errors: Mapping[str, Any]) -> list[str]:
 
 def _counted(labelled: int, missing: int) -> str:
     return f"{labelled} of {labelled + missing}" if missing else str(labelled)
+
+
+def duration(seconds: float) -> str:
+    """``2.1 s``, ``12 min``, ``3.4 h``, ``2.5 days``."""
+    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.2g} {unit}" if seconds / size < 10 else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.3g} days"

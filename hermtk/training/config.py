@@ -1,7 +1,7 @@
 """The run configuration: everything that influences the result, in one file that alone reproduces the run."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -9,15 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from hermtk.errors import ConfigError, UnknownName
 from hermtk.models.build import ModelConfig
 
+_S = TypeVar("_S", bound=BaseModel)
 # what pydantic calls that kind of ``data.train``
 _LIST_OF_SETS = "list[SetConfig]"
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Keys with their values; others are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SetConfig(_Section):
+class SetConfig(Section):
     """One of several sets; what it leaves out is as in ``data``."""
 
     file: str = Field(description="file of structures")
@@ -33,7 +36,7 @@ class SetConfig(_Section):
     stress_unit: str | None = Field(default=None, description="eV/Angstrom^3, GPa, kbar, Ha/Bohr^3")
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where structures come from and how they are divided."""
 
     train: str | list[SetConfig] = Field(
@@ -87,7 +90,7 @@ class DataConfig(_Section):
         return [SetConfig(**{**shared, **one}) for one in given]
 
 
-class StartConfig(_Section):
+class StartConfig(Section):
     """Where the weights come from, if not from chance: fine-tuning."""
 
     model: str | None = Field(
@@ -112,7 +115,7 @@ class StartConfig(_Section):
         return self
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """Weights of the terms; energies and stresses per atom."""
 
     kind: Literal["mse", "mae", "huber"] = Field(default="huber", description="how an error becomes a loss")
@@ -128,7 +131,7 @@ class LossConfig(_Section):
     )
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How the weights are found."""
 
     steps: int | None = Field(
@@ -194,7 +197,7 @@ class TrainingConfig(_Section):
         return self
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """One training run."""
 
     data: DataConfig = Field(default_factory=DataConfig)
@@ -216,11 +219,20 @@ def make_config(values: dict[str, Any]) -> RunConfig:
     Raises:
         ConfigError: an unknown key (with the nearest name) or a value that cannot be; names the key.
     """
+    return checked(RunConfig, values)
+
+
+def checked(section: type[_S], values: dict[str, Any]) -> _S:
+    """The same of any configuration that is made of sections.
+
+    Raises:
+        ConfigError: as ``make_config``.
+    """
     try:
-        return RunConfig.model_validate(values)
+        return section.model_validate(values)
     except ValidationError as problem:
         errors = [error for error in problem.errors() if not _of_the_other_kind(error)]
-        raise ConfigError("; ".join(_explain(error) for error in errors)) from None
+        raise ConfigError("; ".join(_explain(error, section) for error in errors)) from None
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -282,14 +294,15 @@ def _of_the_other_kind(error: Any) -> bool:
     return isinstance(error["input"], list) if place[2] == "str" else error["type"] == "list_type"
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, section: type[BaseModel]) -> str:
     # the kinds of a union stand between the names
     parts = [part for part in error["loc"] if part not in ("str", _LIST_OF_SETS)]
     place = ".".join(map(str, parts))
     if error["type"] == "extra_forbidden":
-        known: Any = _tree(RunConfig)
+        known: Any = _tree(section)
         for part in parts[:-1]:
             known = SetConfig.model_fields if isinstance(part, int) else (known or {}).get(part)
         return str(UnknownName("configuration key", str(parts[-1]), known or []))
     given = f" (given: {error['input']!r})" if not isinstance(error.get("input"), dict) else ""
-    return f"{place}: {error['msg']}{given}"
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {said}{given}" if place else f"{said}{given}"

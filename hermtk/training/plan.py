@@ -79,12 +79,12 @@ class Plan:
 
         Compiling is in it where it was measured; a time limit of the config is not.
         """
-        epochs = self.steps / self.trial.batches
-        return (
-            self._once
-            + self.steps * self.step_seconds
-            + max(ceil(epochs / self._every), 1) * self._validation
-        )
+        return self.seconds_of(self.steps)
+
+    def seconds_of(self, steps: int) -> float:
+        """The same of a run with another number of steps."""
+        validations = max(ceil(steps / self.trial.batches / self._every), 1)
+        return self._once + steps * self.step_seconds + validations * self._validation
 
     def steps_in(self, minutes: float) -> int:
         """How many steps fit into a time, everything else that a run does counted."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 import hermtk_cli.commands
 from docs_pages import DOCS, Block, blocks, pages, text_of
 from hermtk import registry
+from hermtk.ablation.study import make_study
 from hermtk.training.config import RunConfig, make_config, set_key
 from hermtk_cli import group
 
@@ -103,7 +104,8 @@ def test_a_session_of_a_page_gives_what_it_shows(block: Block):
 @pytest.mark.parametrize("page", pages())
 def test_a_config_of_a_page_is_accepted(page: str):
     for block in blocks(page, "yaml"):
-        make_config(yaml.safe_load(block.text))
+        values = yaml.safe_load(block.text)
+        (make_study if "variants" in values else make_config)(values)
 
 
 def test_every_section_of_the_configuration_has_its_table():

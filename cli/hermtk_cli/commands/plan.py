@@ -1,6 +1,5 @@
 """`hermtk plan`: what runs will need, before any is begun."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,21 +9,13 @@ from hermtk.errors import ConfigError, HermtkError
 from hermtk_cli import run_options
 from hermtk_cli.failures import INTERRUPTED
 from hermtk_cli.options import AsJson, check_device
+from hermtk_cli.process import TRIALS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from hermtk.training.config import RunConfig
     from hermtk.training.plan import Plan
-
-# trials run as `hermtk train` does, with its settings of the process
-_SERVER = (
-    sys.executable,
-    "-W",
-    "ignore",
-    "-c",
-    "from hermtk_cli.process import prepare_process; prepare_process(); from hermtk.training.trials import serve; serve()",
-)
 
 
 def run(
@@ -79,7 +70,9 @@ def run(
     base = make_config(values)
     check_device(base.device)
     named = "variant" in (values.get("model") or {})
-    configs = _combinations(base, _names(subnets, "subnet"), _names(variants, "variant"), named)
+    configs = _combinations(
+        base, run_options.names(subnets, "subnet"), run_options.names(variants, "variant"), named
+    )
     plans, complete = _measure(configs, bool(compile_))
     if as_json:
         print_json(_summary(base, plans, minutes, complete))
@@ -87,17 +80,6 @@ def run(
         _print(plans, minutes)
     if not complete:
         raise typer.Exit(INTERRUPTED)
-
-
-def _names(words: str | None, kind: str) -> list[str]:
-    """The names of a list; all that are installed for ``all``."""
-    from hermtk import registry
-    from hermtk.models.variants import VARIANTS
-
-    names = [word.strip() for word in (words or "").split(",") if word.strip()]
-    if names == ["all"]:
-        return list(VARIANTS) if kind == "variant" else sorted(registry.entries(kind))
-    return list(dict.fromkeys(names))
 
 
 def _combinations(
@@ -146,7 +128,7 @@ def _measure(configs: "list[RunConfig]", compiled: bool) -> "tuple[list[tuple[Ru
 
     found: list[tuple[RunConfig, Plan | str]] = []
     try:
-        with Trials(_SERVER) as trials, progress("measuring", len(configs)) as advance:
+        with Trials(TRIALS) as trials, progress("measuring", len(configs)) as advance:
             for config in configs:
                 try:
                     found.append((config, measure(config, compiled=compiled, trials=trials)))
@@ -200,7 +182,7 @@ def _table(plans: "list[Plan]", minutes: float | None) -> "Table":
     from rich.table import Table
 
     from hermtk.training.plan import gib
-    from hermtk_cli.tables import number
+    from hermtk_cli.tables import duration, number
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
@@ -215,8 +197,8 @@ def _table(plans: "list[Plan]", minutes: float | None) -> "Table":
             f"{plan.parameters:,}",
             f"{plan.fed:,} of {len(plan.trial.relations):,}",
             number(1e3 * plan.step_seconds),
-            _time(plan.epoch_seconds),
-            _time(plan.run_seconds),
+            duration(plan.epoch_seconds),
+            duration(plan.run_seconds),
             *([] if minutes is None else [f"{plan.steps_in(minutes):,}"]),
             gib(plan.peak),
             "" if fits is None else f"{_two_digits(fits):,}",
@@ -227,11 +209,13 @@ def _table(plans: "list[Plan]", minutes: float | None) -> "Table":
 
 def _common(plan: "Plan") -> str:
     """What all plans share, and what their figures are."""
+    from hermtk_cli.tables import duration
+
     trial, config = plan.trial, plan.config
     counts = ", ".join(f"{n:,} {name}" for name, n in trial.structures.items())
     threads = f"{config.threads} thread{'s' * (config.threads != 1)}"
     steps = f"{plan.steps:,} steps, {trial.batches:,} an epoch, of {trial.structures_per_batch:.3g} structures and "
-    compiling = f", after {_time(trial.compiling)} of compiling" if trial.compiling else ""
+    compiling = f", after {duration(trial.compiling)} of compiling" if trial.compiling else ""
     where = "the most that the device gave" if trial.device_peak else "the most that the process had"
     lines = [
         f"{counts}; {steps}{trial.mean_edges:,.0f} edges on average; {config.device}, {threads}",
@@ -244,14 +228,6 @@ def _common(plan: "Plan") -> str:
             "measures it"
         )
     return "\n".join(lines)
-
-
-def _time(seconds: float) -> str:
-    """``2.1 s``, ``12 min``, ``3.4 h``, ``2.5 days``."""
-    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172800, "h", 3600)):
-        if seconds < limit:
-            return f"{seconds / size:.2g} {unit}" if seconds / size < 10 else f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86400:.3g} days"
 
 
 def _two_digits(n: int) -> int:
