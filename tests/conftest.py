@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from hermtk.data.dataset import write_structures
 from plugin_world import World, plugin_world
+from training_world import clusters
 
 torch.set_num_threads(1)
 
@@ -45,3 +47,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     place = tmp_path / "site-packages"
     place.mkdir()
     yield from plugin_world(place, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def cluster_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty clusters in a file, to train on."""
+    path = tmp_path_factory.mktemp("data") / "clusters.xyz"
+    write_structures(path, clusters(40))
+    return path

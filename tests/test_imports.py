@@ -20,6 +20,7 @@ ORDER = (
     "physics",
     "audit",
     "training",
+    "planning",
     "evaluation",
     "ablation",
 )

@@ -16,8 +16,8 @@ from hermtk.ablation.jobs import Job
 from hermtk.ablation.running.local import workers_for
 from hermtk.ablation.running.outcome import Outcome
 from hermtk.ablation.running.progress import Progress
-from hermtk.training.memory import available
-from hermtk.training.plan import gib
+from hermtk.planning.memory import available
+from hermtk.planning.plan import gib
 from hermtk_cli.output import print_json, stderr, stdout
 from hermtk_cli.tables import duration, number
 

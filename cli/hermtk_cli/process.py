@@ -12,7 +12,7 @@ TRIALS = (
     "-W",
     "ignore",
     "-c",
-    "from hermtk_cli.process import prepare_process; prepare_process(); from hermtk.training.trials import serve; serve()",
+    "from hermtk_cli.process import prepare_process; prepare_process(); from hermtk.planning.trials import serve; serve()",
 )
 
 # glibc's malloc.h

@@ -19,10 +19,10 @@ from hermtk.data.sources import data_path
 from hermtk.data.statistics import elements_of
 from hermtk.errors import ConfigError, DataError, RunError
 from hermtk.files import write_text
+from hermtk.planning.plan import Plan, measure, parameters_of
+from hermtk.planning.trials import Trials
 from hermtk.training.config import DataConfig, RunConfig, dump_config
-from hermtk.training.plan import Plan, measure, parameters_of
 from hermtk.training.sets import read_split
-from hermtk.training.trials import Trials
 
 STUDY, ARMS, RUNS = "study.yaml", "arms.json", "runs"
 # characters of a hash: enough for a million runs

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hermtk.ablation.prepare import Prepared, prepare_study
 from hermtk.ablation.study import make_study
-from hermtk.training.trials import Trials
+from hermtk.planning.trials import Trials
 
 SMALL = {"layers": 1, "channels": 4, "n_basis": 4, "cutoff": 4.0}
 

@@ -8,7 +8,7 @@ from hermtk.ablation.arms import arms_of, changed
 from hermtk.ablation.match import TOLERANCE, match_parameters, match_time, share_budget
 from hermtk.ablation.study import make_study
 from hermtk.errors import ConfigError
-from hermtk.training.plan import parameters_of
+from hermtk.planning.plan import parameters_of
 
 # how many copies of its weights each variant has, with three elements
 COPIES = {"homogeneous": 1, "hvnet": 3, "hpnet": 9, "htnet": 18}

@@ -93,7 +93,7 @@ def run(
         "control": control,
     }
     from hermtk.ablation.prepare import prepare_study
-    from hermtk.training.trials import Trials
+    from hermtk.planning.trials import Trials
     from hermtk_cli import ablation
     from hermtk_cli.output import note, stderr
 

@@ -14,8 +14,8 @@ from hermtk_cli.process import TRIALS
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from hermtk.planning.plan import Plan
     from hermtk.training.config import RunConfig
-    from hermtk.training.plan import Plan
 
 
 def run(
@@ -122,8 +122,8 @@ def _measure(configs: "list[RunConfig]", compiled: bool) -> "tuple[list[tuple[Ru
     Raises:
         HermtkError: none could be planned.
     """
-    from hermtk.training.plan import measure
-    from hermtk.training.trials import Trials
+    from hermtk.planning.plan import measure
+    from hermtk.planning.trials import Trials
     from hermtk_cli.output import progress
 
     found: list[tuple[RunConfig, Plan | str]] = []
@@ -181,7 +181,7 @@ def _table(plans: "list[Plan]", minutes: float | None) -> "Table":
     from rich import box
     from rich.table import Table
 
-    from hermtk.training.plan import gib
+    from hermtk.planning.plan import gib
     from hermtk_cli.tables import duration, number
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)

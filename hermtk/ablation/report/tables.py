@@ -9,7 +9,7 @@ from hermtk.ablation.report.values import state_of
 from hermtk.ablation.report.view import SURE, differences_of, errors_of, sure, title_of, whole
 from hermtk.evaluation.report.layout import Table
 from hermtk.evaluation.report.words import duration, number
-from hermtk.training.plan import gib
+from hermtk.planning.plan import gib
 
 # rows of a table of parts; all of them are in differences.csv
 _MOST_ROWS = 20

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from hermtk.audit.coverage import SEEN_ENOUGH, Coverage, relation_table
 from hermtk.errors import HermtkError
+from hermtk.planning.plan import Plan, at_size, measure, parameters_of
+from hermtk.planning.trial import Trial
+from hermtk.planning.trials import Trials
 from hermtk.training.config import RunConfig, make_config
 from hermtk.training.loop import Listener
-from hermtk.training.plan import Plan, at_size, measure, parameters_of
 from hermtk.training.run import new_run
-from hermtk.training.trial import Trial
-from hermtk.training.trials import Trials
 
 MODEL = {"channels": 8, "layers": 2, "n_basis": 7, "cutoff": 3.0}
 
@@ -153,7 +153,7 @@ def test_a_process_that_dies_is_an_error_in_words(cluster_file: Path, death: str
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux")
 def test_memory_that_is_not_there_is_an_error_instead_of_a_kill():
     text = (
-        "import numpy, torch; from hermtk.training.memory import *\n"
+        "import numpy, torch; from hermtk.planning.memory import *\n"
         "bound(2**28)\n"
         "for make in (lambda: numpy.ones(2**27), lambda: torch.ones(2**28)):\n"
         "    try: make()\n"

@@ -15,9 +15,9 @@ from hermtk.audit.coverage import SEEN_ENOUGH, Coverage, in_words, relation_tabl
 from hermtk.data.targets import find_target
 from hermtk.models.build import build_for
 from hermtk.models.variants import VARIANTS, variant
+from hermtk.planning.trial import Trial
+from hermtk.planning.trials import Trials
 from hermtk.training.config import RunConfig
-from hermtk.training.trial import Trial
-from hermtk.training.trials import Trials
 
 # of the memory that there is, what a run should not ask for
 _SPARE = 0.1

@@ -19,11 +19,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from hermtk.audit.coverage import Coverage
+from hermtk.planning.memory import Before, device_limit, device_peak, is_shortage
 from hermtk.training.batches import join, together
 from hermtk.training.checkpoint import Progress
 from hermtk.training.config import RunConfig
 from hermtk.training.errors import ErrorSums
-from hermtk.training.memory import Before, device_limit, device_peak, is_shortage
 from hermtk.training.prepare import Prepared
 from hermtk.training.resolve import resolved
 from hermtk.training.run import Run, new_run

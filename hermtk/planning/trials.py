@@ -22,12 +22,12 @@ import torch
 
 from hermtk.errors import HermtkError
 from hermtk.kernels.library import library
+from hermtk.planning.memory import Before, available, bound, is_shortage, of_process
+from hermtk.planning.trial import Trial, trial
 from hermtk.training.config import RunConfig
-from hermtk.training.memory import Before, available, bound, is_shortage, of_process
 from hermtk.training.prepare import Prepared, prepare_run
-from hermtk.training.trial import Trial, trial
 
-SERVER = (sys.executable, "-W", "ignore", "-m", "hermtk.training.trials")
+SERVER = (sys.executable, "-W", "ignore", "-m", "hermtk.planning.trials")
 _FORKS = sys.platform == "linux"
 _TOO_LARGE = (
     "there is not enough memory: a smaller model, training.batch_edges or, for data that do not fit, a store "
