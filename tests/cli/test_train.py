@@ -29,13 +29,6 @@ TINY = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cluster_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "clusters.xyz"
-    write_structures(path, clusters(40))
-    return path
-
-
 def hermtk(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hermtk_cli.main", *map(str, words)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "140"}
