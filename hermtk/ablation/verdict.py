@@ -55,36 +55,35 @@ def _headline(table: Table, found: Findings) -> Verdict:
         )
     kinds = [outcome(one) for one in table.differences]
     better = [one for one, kind in zip(table.differences, kinds, strict=True) if kind == "better"]
-    worse = kinds.count("worse")
-    of = f"of {len(kinds)} comparisons with {found.control}"
+    worse, of = kinds.count("worse"), _of(len(kinds), found.control)
     if better:
         best = min(better, key=lambda one: one.relative)
-        also = f", higher in {worse}" if worse else ""
-        lower = f"lower {what} in {len(better)}{also} {of} at {how}"
+        also = f" (higher in {worse})" if worse else ""
+        lower = f"lower {what} in {len(better)} {of}{also} at {how}"
         return Verdict(f"Typing by element pays: {lower}; most in {best.arm} ({_percent(best)}).", "better")
     if worse:
-        higher = f"higher {what} in {worse} and lower in none {of} at {how}"
+        higher = f"higher {what} in {worse} {of}, lower in none, at {how}"
         return Verdict(f"Typing by element does not pay: {higher}.", "worse")
     if set(kinds) == {"alike"}:
-        same = f"all {of} differ by less than {100 * _SAME:.0f} % at {how}"
+        same = f"less than {100 * _SAME:.0f} % apart in {len(kinds)} {of} at {how}"
         return Verdict(f"Typing by element makes no difference to the {what}: {same}.", "alike")
     seeds = _counted(min(len(one.seeds) for one in table.differences))
-    none = f"none {of} shows a difference in {what} at {how} with {seeds}"
+    none = f"no difference in {what} is shown in any {of} at {how} with {seeds}"
     return Verdict(f"Undecided: {none}.", "undecided")
 
 
 def _sentence(one: Difference, metric: Metric, found: Findings) -> Verdict:
     what, kind, how = _error_of(metric), outcome(one), _MATCHED[found.match]
-    change = f"{one.mean:+.3g} {metric.unit} ({_percent(one)}"
+    change = f"{_number(one.mean)} {metric.unit} ({_percent(one)}"
     if one.interval is None:
         text = f"{what} {change}) with one seed at {how}; one seed decides nothing"
         return Verdict(f"{one.arm} against {one.control}: {text}.", "undecided")
     low, high = one.interval
     tests = f"p {_p(one.p)}, Holm {_p(one.p_holm)}"
-    numbers = f"95 % CI {low:+.3g} to {high:+.3g}, {tests}; {how}, {_counted(len(one.seeds))}"
+    numbers = f"95 % CI {_number(low)} to {_number(high)}, {tests}; {how}, {_counted(len(one.seeds))}"
     if kind in ("better", "worse"):
         verb = "lowers" if kind == "better" else "raises"
-        by = f"{abs(one.mean):.3g} ± {one.standard_error:.2g} {metric.unit} ({_percent(one)}"
+        by = f"{_number(abs(one.mean), '')} ± {_number(one.standard_error or 0.0, '')} {metric.unit} ({_percent(one)}"
         text = f"{one.arm} {verb} the {what} of {one.control} by {by}; {numbers})"
     elif kind == "alike":
         text = f"{one.arm} and {one.control} have the same {what} within {100 * _SAME:.0f} %: {change}; {numbers})"
@@ -105,6 +104,15 @@ def _missing(arms: Sequence[ArmFacts]) -> Iterator[Verdict]:
 
 def _error_of(metric: Metric) -> str:
     return _ERRORS.get(metric.quantity, f"error of {metric.quantity}")
+
+
+def _of(number: int, control: str) -> str:
+    return f"of {number} comparison{'s' if number != 1 else ''} with {control}"
+
+
+def _number(value: float, sign: str = "+") -> str:
+    """Three digits, without an exponent where they would be more."""
+    return f"{value:{sign},.0f}" if abs(value) >= 1000 else f"{value:{sign}.3g}"
 
 
 def _percent(one: Difference) -> str:
