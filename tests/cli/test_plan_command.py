@@ -23,7 +23,7 @@ def options(command: str) -> set[str]:
 
 
 def test_what_can_be_trained_can_be_planned():
-    assert options("train") - options("plan") == {"--out", "--resume", "--processes"}
+    assert options("train") - options("plan") == {"--out", "--resume", "--processes", "--report"}
 
 
 @pytest.fixture(scope="module")
