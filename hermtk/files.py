@@ -40,6 +40,18 @@ def replacing(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it, unless it is there.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise RunError(f"the folder {folder} could not be made: {problem.strerror}") from None
+
+
 @contextmanager
 def making(folder: Path) -> Iterator[Path]:
     """A folder beside ``folder`` to fill; it becomes ``folder`` when the block ends well, else it is removed.

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group
@@ -16,10 +16,12 @@ from hermtk.ablation.jobs import Job
 from hermtk.ablation.running.local import workers_for
 from hermtk.ablation.running.outcome import Outcome
 from hermtk.ablation.running.progress import Progress
+from hermtk.data.targets import find_target
 from hermtk.planning.memory import available
 from hermtk.planning.plan import gib
 from hermtk_cli.output import print_json, stderr, stdout
 from hermtk_cli.tables import duration, number
+from hermtk_cli.training import validation_errors
 
 if TYPE_CHECKING:
     from hermtk.ablation.prepare import Prepared
@@ -169,16 +171,5 @@ def _in_words(job: Job, progress: Progress) -> str:
     if not progress.step:
         return f"seed {job.seed}"
     share = f"{100 * progress.step / progress.total:.0f} %" if progress.total else f"step {progress.step:,}"
-    errors = _errors(progress.errors)
+    errors = validation_errors(progress.errors, find_target(job.config.data.target))
     return f"seed {job.seed} {share}{f', {errors}' if errors else ''}"
-
-
-def _errors(row: dict[str, Any]) -> str:
-    said = []
-    for column, name, unit in (
-        ("validation_energy_per_atom_mae", "E", "meV/atom"),
-        ("validation_forces_mae", "F", "meV/Å"),
-    ):
-        if column in row:
-            said.append(f"{name} {1e3 * row[column]:.3g} {unit}")
-    return ", ".join(said)

@@ -79,7 +79,12 @@ class Screen:
 
 
 def errors_line(row: dict[str, float], target: Target = ENERGY) -> str:
-    """Validation errors in meV and meV/Angstrom, or in the target's unit."""
+    """Validation errors in a line."""
+    return "validation MAE: " + validation_errors(row, target)
+
+
+def validation_errors(row: dict[str, float], target: Target = ENERGY) -> str:
+    """In meV and meV/Angstrom, or in the target's unit; empty before the first validation."""
     parts = []
     if f"validation_{target.name}_mae" in row and target != ENERGY:
         factor, unit = target.shown
@@ -88,7 +93,7 @@ def errors_line(row: dict[str, float], target: Target = ENERGY) -> str:
         parts.append(f"E {1e3 * row['validation_energy_per_atom_mae']:.2f} meV/atom")
     if "validation_forces_mae" in row:
         parts.append(f"F {1e3 * row['validation_forces_mae']:.1f} meV/Å")
-    return "validation MAE: " + ", ".join(parts)
+    return ", ".join(parts)
 
 
 def show_run(

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hermtk.ablation.study import StudyConfig
-from hermtk.training.config import RunConfig
+from hermtk.training.config import RunConfig, of_kind
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,9 @@ def changed(config: RunConfig, section: str, **values: Any) -> RunConfig:
 
 
 def _config(study: StudyConfig, subnet: str, variant: str, size: int | None) -> RunConfig:
-    run = study.run
-    own = run.model.subnet_options if run.model.subnet == subnet else {}
-    # options of the relations are those of one variant
-    relation = run.model.relation_options if run.model.variant == variant else {}
-    options = {**own, **study.options.get(subnet, {})}
-    config = changed(
-        run,
-        "model",
-        subnet=subnet,
-        variant=variant,
-        subnet_options=options,
-        relation_options=relation,
-    )
+    config = of_kind(study.run, subnet, variant)
+    options = {**config.model.subnet_options, **study.options.get(subnet, {})}
+    config = changed(config, "model", subnet_options=options)
     # whatever the machine: threads decide how sums are rounded
-    config = config.model_copy(update={"threads": run.threads or 1})
+    config = config.model_copy(update={"threads": study.run.threads or 1})
     return config if size is None else changed(config, "data", n_train=size)

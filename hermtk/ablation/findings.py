@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from hermtk.ablation.arms import Arm
 
+# differences are called sure below it, corrected for all comparisons of the metric
+SURE = 0.05
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -72,6 +75,11 @@ class Difference:
     effect: float | None
     relative: float
     seen: float | None = None
+
+
+def sure(difference: Difference) -> bool:
+    """Whether it is told from no difference, all comparisons of the metric considered."""
+    return difference.p_holm is not None and difference.p_holm < SURE
 
 
 @dataclass(frozen=True)

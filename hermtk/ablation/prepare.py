@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hermtk.data.dataset import file_digest
 from hermtk.data.sources import data_path
 from hermtk.data.statistics import elements_of
 from hermtk.errors import ConfigError, DataError, RunError
-from hermtk.files import write_text
+from hermtk.files import make_folder, write_text
 from hermtk.planning.plan import Plan, measure, parameters_of
 from hermtk.planning.trials import Trials
 from hermtk.training.config import DataConfig, RunConfig, dump_config
@@ -48,7 +49,7 @@ class Prepared:
     arms: list[Arm]
     digests: dict[str, str]
 
-    @property
+    @cached_property
     def jobs(self) -> list[Job]:
         """Every run: all arms with the first seed, then with the next, so that an unfinished study has pairs."""
         return [self._job(arm, seed) for seed in self.study.seeds for arm in self.arms]
@@ -65,10 +66,7 @@ class Prepared:
         Raises:
             RunError: a file cannot be written.
         """
-        try:
-            (self.folder / RUNS).mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise RunError(f"the folder {self.folder} could not be made: {problem.strerror}") from None
+        make_folder(self.folder / RUNS)
         write_text(self.folder / STUDY, dump_study(self.study))
         made = {"key": _key_of_arms(self.study, self.digests), "arms": [arm.facts() for arm in self.arms]}
         write_text(self.folder / ARMS, json.dumps(made, indent=1))

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from hermtk.ablation.findings import ArmFacts, Difference, Findings, Metric, Table, Verdict
+from hermtk.ablation.findings import ArmFacts, Difference, Findings, Metric, Table, Verdict, sure
 
-# two-sided, after correction for the number of comparisons
-SIGNIFICANT = 0.05
 # of the control's error: a difference that could only be smaller than this is none
 _SAME = 0.05
 _ERRORS = {"energy": "energy error", "forces": "force error", "stress": "stress error"}
@@ -37,9 +35,9 @@ def _rank(metric: Metric) -> int:
 
 def outcome(difference: Difference) -> str:
     """better, worse, alike (no difference worth a word could be there) or undecided."""
-    if difference.interval is None or difference.p_holm is None:
+    if difference.interval is None:
         return "undecided"
-    if difference.p_holm < SIGNIFICANT:
+    if sure(difference):
         return "better" if difference.mean < 0 else "worse"
     level = difference.mean / difference.relative if difference.relative else 0.0
     largest = max(abs(end) for end in difference.interval)

@@ -15,7 +15,7 @@ def machine(device: str) -> dict[str, Any]:
     return {
         "processor": _processor(),
         "accelerator": torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else None,
-        "cores": _cores(),
+        "cores": cores(),
         "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -34,7 +34,7 @@ def _processor() -> str:
     return next(iter(names), platform.processor() or platform.machine())
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -213,6 +213,17 @@ class RunConfig(Section):
     )
 
 
+def of_kind(config: RunConfig, subnet: str, variant: str) -> RunConfig:
+    """The same run of another kind of model: options of a subnet, or of a scheme, that is not its own are left behind."""
+    model = config.model
+    changed: dict[str, Any] = {"subnet": subnet, "variant": variant}
+    if subnet != model.subnet:
+        changed["subnet_options"] = {}
+    if variant != model.variant:
+        changed["relation_options"] = {}
+    return config.model_copy(update={"model": model.model_copy(update=changed)})
+
+
 def make_config(values: dict[str, Any]) -> RunConfig:
     """A checked configuration from nested values.
 

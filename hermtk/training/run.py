@@ -9,7 +9,7 @@ import torch
 
 from hermtk.data.targets import ENERGY
 from hermtk.errors import RunError
-from hermtk.files import write_text
+from hermtk.files import make_folder, write_text
 from hermtk.models.build import build_for
 from hermtk.models.files import model_needs, save_model
 from hermtk.models.model import Model
@@ -110,10 +110,7 @@ def new_run(
         run.facts["start"] = start.facts(config, said := start.verify(run.potential, data))
         for text in filter(None, (said, start.doubt(data))):
             listener.note(text)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise RunError(f"the folder {folder} could not be made: {problem.strerror}") from None
+    make_folder(folder)
     write_text(folder / "config.yaml", dump_config(config))
     write_text(folder / "run.json", json.dumps(run.facts, indent=1))
     return run

@@ -11,9 +11,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from hermtk.ablation.findings import Difference, Findings
+from hermtk.ablation.findings import Difference, Findings, sure
 from hermtk.ablation.report import curves, maps, pictures
-from hermtk.ablation.report.view import differences_of, errors_of, main, parts, sure
+from hermtk.ablation.report.view import differences_of, errors_of, main, parts
 
 Drawn = Callable[..., Figure | None]
 

@@ -1,6 +1,5 @@
 """`hermtk ablate`: whether weights by element pay, answered with statistics."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,6 +92,7 @@ def run(
         "control": control,
     }
     from hermtk.ablation.prepare import prepare_study
+    from hermtk.benchmark import machine
     from hermtk.planning.trials import Trials
     from hermtk_cli import ablation
     from hermtk_cli.output import note, stderr
@@ -100,7 +100,7 @@ def run(
     chosen = _study(study, own, options, preset, set_ or [])
     check_device(chosen.run.device)
     folder = out or Path("studies") / Path(chosen.run.data.sets[0].file).stem
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = machine.cores()
     try:
         with Trials(TRIALS) as trials, stderr().status("preparing the study") as status:
             prepared = prepare_study(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hermtk.errors import ConfigError, RunError, UnknownName
+from hermtk.errors import ConfigError, UnknownName
+from hermtk.files import make_folder
 from hermtk_cli.failures import INTERRUPTED
 from hermtk_cli.options import AsJson, Device
 
@@ -148,10 +149,7 @@ def _measure(benchmark: "Benchmark", folder: Path | None) -> bool:
             write_results(folder, benchmark.results())
 
     if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise RunError(f"the folder {folder} could not be made: {problem.strerror}") from None
+        make_folder(folder)
     # a place that cannot be written is refused now, not after the work
     write()
     try:

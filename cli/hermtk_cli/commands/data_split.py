@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hermtk.errors import DataError, RunError, UnknownName
+from hermtk.errors import DataError, UnknownName
+from hermtk.files import make_folder
 from hermtk_cli.options import (
     AsJson,
     Data,
@@ -71,10 +72,7 @@ def run(
     found = _parts(structures, sizes, by, key, gap, seed)
     parts: dict[str, Any] = dict(zip(("train", "validation", "test"), found, strict=True))
     places = {name: out / f"{name}{suffix}" for name, part in parts.items() if len(part)}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise RunError(f"the folder {out} could not be made: {problem.strerror}") from None
+    make_folder(out)
     for place in places.values():
         check_writable(place, force)
     for name, place in places.items():

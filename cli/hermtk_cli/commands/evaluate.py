@@ -101,11 +101,8 @@ def _check_folder(folder: Path | None) -> None:
 
 def _write(folder: Path, evaluation: "Evaluation | PropertyEvaluation", results: dict[str, Any]) -> None:
     from hermtk.evaluation.plots import parity
-    from hermtk.files import write_text
+    from hermtk.files import make_folder, write_text
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise RunError(f"the folder {folder} could not be made: {problem.strerror}") from None
+    make_folder(folder)
     parity(evaluation, folder / "parity.png")
     write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")

@@ -93,6 +93,7 @@ def _combinations(
     """
     from hermtk import registry
     from hermtk.models.variants import VARIANTS, variant
+    from hermtk.training.config import of_kind
 
     if base.start.model is not None:
         if subnets or variants:
@@ -106,13 +107,7 @@ def _combinations(
         registry.find("subnet", subnet)
         for name in variants or own:
             variant(name)
-            # options are of one subnet and one scheme
-            changed: dict[str, Any] = {"subnet": subnet, "variant": name}
-            if subnet != base.model.subnet:
-                changed["subnet_options"] = {}
-            if name != base.model.variant:
-                changed["relation_options"] = {}
-            found.append(base.model_copy(update={"model": base.model.model_copy(update=changed)}))
+            found.append(of_kind(base, subnet, name))
     return found
 
 

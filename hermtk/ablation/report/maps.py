@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hermtk.ablation.arms import Arm
-from hermtk.ablation.findings import Difference, Findings, Table
+from hermtk.ablation.findings import Difference, Findings, Table, sure
 from hermtk.ablation.report.style import color_of, few_log_ticks, legend, plain_axes
 from hermtk.ablation.report.view import (
     arms_at,
@@ -20,7 +20,6 @@ from hermtk.ablation.report.view import (
     short,
     shown_name,
     subnets,
-    sure,
     title_of,
 )
 from hermtk.evaluation.plots import GREY, save

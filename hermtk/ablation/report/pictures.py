@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hermtk.ablation.arms import Arm
-from hermtk.ablation.findings import Difference, Findings, Table
+from hermtk.ablation.findings import Difference, Findings, Table, sure
 from hermtk.ablation.report.style import color_of, few_log_ticks, marker_of, plain_axes, rows_of, wide
 from hermtk.ablation.report.view import (
     arms_at,
@@ -20,7 +20,6 @@ from hermtk.ablation.report.view import (
     short,
     shown_name,
     subnets,
-    sure,
     title_of,
     variants,
 )

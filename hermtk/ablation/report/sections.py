@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from hermtk.ablation.findings import Findings
+from hermtk.ablation.findings import SURE, Findings
 from hermtk.ablation.report.maps import MOST_ROWS
 from hermtk.ablation.report.tables import (
     arms_table,
@@ -12,7 +12,7 @@ from hermtk.ablation.report.tables import (
     part_errors_table,
     sure_parts_table,
 )
-from hermtk.ablation.report.view import SURE, at_size, finished, parts
+from hermtk.ablation.report.view import at_size, finished, parts
 from hermtk.evaluation.report.layout import Listing, Page, Picture, Section, Table
 
 # columns of a table of parts

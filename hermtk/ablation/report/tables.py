@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from hermtk.ablation.findings import ArmFacts, Difference, Findings
+from hermtk.ablation.findings import SURE, ArmFacts, Difference, Findings, sure
 from hermtk.ablation.findings import Table as Measured
 from hermtk.ablation.report.values import state_of
-from hermtk.ablation.report.view import SURE, differences_of, errors_of, sure, title_of, whole
+from hermtk.ablation.report.view import differences_of, errors_of, title_of, whole
 from hermtk.evaluation.report.layout import Table
 from hermtk.evaluation.report.words import duration, number
 from hermtk.planning.plan import gib

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from hermtk.ablation.arms import Arm
 from hermtk.ablation.findings import ArmErrors, ArmFacts, Difference, Findings, Metric, Table
 
-# differences are called sure below it, corrected for all comparisons of the metric
-SURE = 0.05
 # signs of a name in a picture
 _LONGEST = 19
 _NAMES = {"energy": "energy", "forces": "force"}
@@ -89,11 +87,6 @@ def short(name: str) -> str:
     """Of a long name beginning and end."""
     half = (_LONGEST - 1) // 2
     return name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
-
-
-def sure(difference: Difference) -> bool:
-    """Whether it is told from no difference, all comparisons of the metric considered."""
-    return difference.p_holm is not None and difference.p_holm < SURE
 
 
 def finished(arms: Sequence[ArmFacts]) -> int:

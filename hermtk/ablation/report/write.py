@@ -10,9 +10,8 @@ from hermtk.ablation.report.maps import coverage_picture, map_picture
 from hermtk.ablation.report.pictures import differences_picture, errors_picture, paired_picture
 from hermtk.ablation.report.sections import CAPTIONS, page_of
 from hermtk.ablation.report.values import differences_csv, errors_csv, runs_csv, values_of
-from hermtk.errors import RunError
 from hermtk.evaluation.report.layout import rendered
-from hermtk.files import write_text
+from hermtk.files import make_folder, write_text
 
 # each says whether there was something to draw
 _PICTURES: dict[str, Callable[[Findings, Path], bool]] = {
@@ -40,10 +39,7 @@ def write_study_report(findings: Findings, folder: Path) -> Path:
     Raises:
         RunError: a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise RunError(f"the folder {folder} could not be made: {problem.strerror}") from None
+    make_folder(folder)
     drawn = [name for name, draw in _PICTURES.items() if draw(findings, folder / name)]
     for name in _PICTURES.keys() - set(drawn):
         (folder / name).unlink(missing_ok=True)

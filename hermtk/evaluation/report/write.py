@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hermtk.errors import RunError
 from hermtk.evaluation.curves import learning_curve
 from hermtk.evaluation.plots import error_histogram, panels_of, parity
 from hermtk.evaluation.report.layout import rendered
@@ -22,7 +21,7 @@ from hermtk.evaluation.report.sections import CAPTIONS, page_of
 from hermtk.evaluation.report.verdict import verdicts
 from hermtk.evaluation.report.words import value_scale
 from hermtk.evaluation.report.worst import write_worst
-from hermtk.files import write_text
+from hermtk.files import make_folder, write_text
 
 # what an earlier report may have left that this one has not
 _OURS = (*CAPTIONS, "worst.extxyz")
@@ -37,10 +36,7 @@ def write_report(record: RunRecord, report: Report, tested: Predicted, folder: P
     Raises:
         RunError: a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise RunError(f"the folder {folder} could not be made: {problem.strerror}") from None
+    make_folder(folder)
     drawn = _draw(record, report, tested, folder)
     if report.worst:
         write_worst(tested, report.worst, folder / "worst.extxyz")
