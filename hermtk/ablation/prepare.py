@@ -28,6 +28,8 @@ from hermtk.training.sets import read_split
 STUDY, ARMS, RUNS = "study.yaml", "arms.json", "runs"
 # characters of a hash: enough for a million runs
 _HASH = 10
+# keys of run.data that name files
+_FILES = {"train", "validation", "test"}
 
 # what is going on: a few words
 Say = Callable[[str], None]
@@ -71,8 +73,9 @@ class Prepared:
         made = {"key": _key_of_arms(self.study, self.digests), "arms": [arm.facts() for arm in self.arms]}
         write_text(self.folder / ARMS, json.dumps(made, indent=1))
         for job in self.jobs:
-            if not job.given.is_file():
-                write_text(job.given, dump_config(job.config))
+            config = dump_config(job.config)
+            if not job.given.is_file() or job.given.read_text(encoding="utf-8") != config:
+                write_text(job.given, config)
 
 
 def prepare_study(
@@ -109,7 +112,7 @@ def prepare_study(
 
 def key_of(config: RunConfig, digests: dict[str, str]) -> str:
     """A hash of all that decides a run's result: its configuration, the content of its data, the version."""
-    values = config.model_dump(mode="json", exclude={"data": {"train", "validation", "test"}})
+    values = config.model_dump(mode="json", exclude={"data": _FILES})
     return _hash([values, _content(config.data, digests), __version__])
 
 
@@ -119,9 +122,8 @@ def digests_of(data: DataConfig) -> dict[str, str]:
     Raises:
         DataError: a file cannot be read.
     """
-    files = [one.file for one in data.sets] + [file for file in (data.validation, data.test) if file]
     try:
-        return {file: file_digest(data_path(file)) for file in files}
+        return {file: file_digest(data_path(file)) for file in data.files if file}
     except OSError as problem:
         raise DataError(f"{problem.filename} cannot be read: {problem.strerror or problem}") from None
 
@@ -138,8 +140,10 @@ def _hash(values: Any) -> str:
 
 def _key_of_arms(study: StudyConfig, digests: dict[str, str]) -> str:
     """A hash of what decides the arms: with other seeds they stay the same, unless time is shared out among them."""
-    values = study.model_dump(mode="json", exclude={"seeds"} if study.budget is None else set())
-    return _hash([values, digests, __version__])
+    values = study.model_dump(mode="json", exclude={"run": {"data": _FILES}})
+    if study.budget is None:
+        del values["seeds"]
+    return _hash([values, _content(study.run.data, digests), __version__])
 
 
 def _kept(folder: Path, study: StudyConfig, digests: dict[str, str]) -> list[Arm] | None:
@@ -151,14 +155,21 @@ def _kept(folder: Path, study: StudyConfig, digests: dict[str, str]) -> list[Arm
         return None
     made = json.loads(path.read_text(encoding="utf-8"))
     if made["key"] == _key_of_arms(study, digests):
-        return [Arm.from_facts(facts) for facts in made["arms"]]
+        return [_moved(Arm.from_facts(facts), study.run.data) for facts in made["arms"]]
     before = yaml.safe_load((folder / STUDY).read_text(encoding="utf-8"))
     now = study.model_dump(mode="json")
+    for values in (before, now):
+        values["run"]["data"] = {key: one for key, one in values["run"]["data"].items() if key not in _FILES}
     different = [name for name in now if before.get(name) != now[name]] or ["data or version"]
     raise RunError(
         f"{folder} holds another study (different: {', '.join(different)}): choose another --out. More seeds can be added to a "
         "study without a budget"
     )
+
+
+def _moved(arm: Arm, data: DataConfig) -> Arm:
+    """With the data where the study has them now."""
+    return replace(arm, config=arm.config.model_copy(update={"data": arm.config.data.at(data.files)}))
 
 
 def _alike(study: StudyConfig, arms: Sequence[Arm], say: Say) -> list[Arm]:

@@ -8,6 +8,7 @@ from hermtk.errors import RunError
 from hermtk.training.checkpoint import previous
 from hermtk.training.config import RunConfig, make_config, read_config
 from hermtk.training.loop import Listener
+from hermtk.training.moved import follow
 from hermtk.training.prepare import prepare_run
 from hermtk.training.processes import ALONE, Processes
 from hermtk.training.resolve import resolved
@@ -21,7 +22,8 @@ _NO_RUN = re.compile(r"\.\w+(\.\w+)?|.*\.(out|err|log)")
 def begin_or_resume(config: RunConfig, folder: Path, listener: Listener, processes: Processes = ALONE) -> Run:
     """The run of a folder: begun if there is none, else where it was; a finished one comes back finished.
 
-    What was stopped before its first checkpoint is begun again.
+    What was stopped before its first checkpoint is begun again. Data may lie elsewhere than when the run began, if they are
+    the same.
 
     Raises:
         RunError: the folder holds something else, or a run with another configuration (names the keys), or as ``resume_run``.
@@ -33,6 +35,8 @@ def begin_or_resume(config: RunConfig, folder: Path, listener: Listener, process
     start = open_start(config)
     config = start.adopted(config) if start else config
     data = prepare_run(config, start and start.statistics)
+    if processes.from_first(processes.first and follow(folder, config.data, data)):
+        listener.note(f"the data of the run in {folder} have moved; it goes on with them where they are now")
     stored = make_config(read_config(folder / "config.yaml"))
     if said := differences(stored, resolved(_with_choices_of(stored, config), data)):
         raise RunError(

@@ -1,5 +1,6 @@
 """The run configuration: everything that influences the result, in one file that alone reproduces the run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -88,6 +89,20 @@ class DataConfig(Section):
         }
         given = [one.model_dump(exclude_none=True) for one in own]
         return [SetConfig(**{**shared, **one}) for one in given]
+
+    @property
+    def files(self) -> tuple[str | None, ...]:
+        """Of every set of ``train``, of ``validation`` and of ``test``."""
+        return (*(one.file for one in self.sets), self.validation, self.test)
+
+    def at(self, files: Sequence[str | None]) -> "DataConfig":
+        """The same with other names for its ``files``."""
+        *sets, validation, test = files
+        train: Any = sets[0]
+        if not isinstance(self.train, str):
+            named = zip(self.train, sets, strict=True)
+            train = [one.model_copy(update={"file": file}) for one, file in named]
+        return self.model_copy(update={"train": train, "validation": validation, "test": test})
 
 
 class StartConfig(Section):

@@ -122,7 +122,7 @@ def read_split(config: DataConfig) -> tuple[Split, dict[str, str], tuple[DataSet
     whole = {name: Several(part) for name, part in parts.items()}
     sets = (
         DataSet(name, one.file, one.weight)
-        for name, one in zip(_names(config.sets), config.sets, strict=True)
+        for name, one in zip(names_of(config.sets), config.sets, strict=True)
     )
     return Split(**{**whole, **others}), digests, tuple(sets)
 
@@ -166,7 +166,7 @@ def _refuse_twice(sets: Sequence[SetConfig], digests: dict[str, str]) -> None:
         seen[digests[one.file]] = one.file
 
 
-def _names(sets: Sequence[SetConfig]) -> list[str]:
+def names_of(sets: Sequence[SetConfig]) -> list[str]:
     """The files' names without folder and suffix; the whole file where two would be alike."""
     short = [Path(one.file).stem for one in sets]
     return [name if short.count(name) == 1 else one.file for name, one in zip(short, sets, strict=True)]

@@ -8,7 +8,7 @@ from hermtk.ablation.prepare import digests_of, key_of
 from hermtk.ablation.study import read_study
 from hermtk.data.dataset import file_digest
 from hermtk.errors import ConfigError, DataError, RunError
-from hermtk.training.config import make_config
+from hermtk.training.config import make_config, read_config
 
 
 def test_runs_are_arms_with_seeds_the_arms_of_a_seed_together(clusters_file, tmp_path):
@@ -47,6 +47,22 @@ def test_seeds_can_be_added_to_a_study_and_its_runs_are_kept(clusters_file, tmp_
     more = prepared(study_values(clusters_file, seeds=4), folder)
     assert [job.folder for job in more.jobs[:6]] == [job.folder for job in first.jobs]
     assert more.arms == first.arms
+
+
+def test_a_study_follows_its_data_to_where_they_are_now(clusters_file, tmp_path):
+    folder, elsewhere = tmp_path / "study", tmp_path / "elsewhere.xyz"
+    first = prepared(study_values(clusters_file, match="time"), folder)
+    first.write()
+    elsewhere.write_bytes(clusters_file.read_bytes())
+    moved = prepared(study_values(elsewhere, match="time"), folder)
+    assert [job.folder for job in moved.jobs] == [job.folder for job in first.jobs]
+    assert {job.config.data.train for job in moved.jobs} == {str(elsewhere)}
+    moved.write()
+    for job in moved.jobs:
+        assert make_config(read_config(job.given)) == job.config
+    elsewhere.write_bytes(clusters_file.read_bytes() * 2)
+    with pytest.raises(RunError, match=r"different: data or version"):
+        prepared(study_values(elsewhere, match="time"), folder)
 
 
 def test_the_folder_of_another_study_is_refused(clusters_file, tmp_path):

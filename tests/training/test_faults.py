@@ -236,6 +236,28 @@ def test_auto_begins_goes_on_and_says_that_it_is_finished(
     assert done.trainer.progress.finished == "all steps were done"
 
 
+def test_auto_follows_data_that_have_moved(
+    tmp_path: Path, cluster_file: Path, whole: dict[str, torch.Tensor]
+) -> None:
+    folder, watching = tmp_path / "run", Watching()
+    with pytest.raises(Stopped):
+        begin_or_resume(config(cluster_file), folder, _once(10, signal.SIGTERM)).train()
+    moved = tmp_path / "elsewhere" / cluster_file.name
+    moved.parent.mkdir()
+    moved.write_bytes(cluster_file.read_bytes() * 2)
+    with pytest.raises(RunError, match=r"data\.train is .* there and .*elsewhere"):
+        begin_or_resume(config(moved), folder, Watching())
+    moved.write_bytes(cluster_file.read_bytes())
+    run = begin_or_resume(config(moved), folder, watching)
+    assert "have moved" in watching.notes[0]
+    run.train()
+    assert same(states(folder), whole)
+    # the folder is brought up to date: once is enough
+    again = Watching()
+    begin_or_resume(config(moved), folder, again)
+    assert not any("moved" in note for note in again.notes)
+
+
 def test_auto_begins_again_what_was_stopped_before_its_first_checkpoint(
     tmp_path: Path, cluster_file: Path, whole: dict[str, torch.Tensor]
 ) -> None:

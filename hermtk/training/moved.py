@@ -1,0 +1,37 @@
+"""Data that lie elsewhere than when a run began."""
+
+import json
+from pathlib import Path
+
+from hermtk.files import write_text
+from hermtk.training.config import DataConfig, dump_config, make_config, read_config
+from hermtk.training.prepare import Prepared
+from hermtk.training.sets import names_of
+
+
+def follow(folder: Path, wanted: DataConfig, data: Prepared) -> bool:
+    """Bring a run's config.yaml and run.json up to date if its data have moved; whether they had.
+
+    Args:
+        folder: of the run.
+        wanted: where the data are now; files are taken for each other by their order.
+        data: read from there. Where their content is not what the run began with, nothing is changed.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    stored = make_config(read_config(folder / "config.yaml"))
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    there, here = stored.data.files, wanted.files
+    before = [facts["data"]["sha256"].get(file) for file in there]
+    now = [data.digests.get(file or "") for file in here]
+    # sets give their names to columns of metrics.csv
+    if there == here or before != now or names_of(stored.data.sets) != names_of(wanted.sets):
+        return False
+    facts["data"]["sha256"] = data.digests
+    for one in data.sets:
+        facts["data"]["sets"][one.name]["file"] = one.file
+    write_text(folder / "run.json", json.dumps(facts, indent=1))
+    moved = stored.model_copy(update={"data": stored.data.at(here)})
+    write_text(folder / "config.yaml", dump_config(moved))
+    return True
