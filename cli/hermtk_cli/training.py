@@ -27,6 +27,7 @@ from hermtk.data.targets import ENERGY, Target
 from hermtk.errors import HermtkError
 from hermtk.evaluation.stored import write_predictions
 from hermtk.files import write_text
+from hermtk.memory import device_peak
 from hermtk.models.layers import subnets_in_words
 from hermtk.training.auto import begin_or_resume
 from hermtk.training.checkpoint import Progress as RunProgress
@@ -245,7 +246,7 @@ def _finish(run: Run, progress: RunProgress, console: Console, report: bool) -> 
         "errors": evaluation.summary(),
         "steps": progress.step,
         "best_step": progress.best_step,
-        "seconds": round(progress.seconds, 1),
+        **_spent(run, progress),
         "ended": progress.finished,
     }
     if isinstance(tested, Several):
@@ -263,6 +264,16 @@ def _finish(run: Run, progress: RunProgress, console: Console, report: bool) -> 
         _report(run, progress.best_step, name, tested, evaluation, console)
     _next_commands(run, console)
     return results
+
+
+def _spent(run: Run, progress: RunProgress) -> dict[str, Any]:
+    """Time on the wall and of the processor, and the most memory of this process and of its device."""
+    return {
+        "seconds": round(progress.seconds, 1),
+        "cpu_seconds": round(progress.cpu_seconds, 1),
+        "peak_bytes": progress.peak_bytes,
+        "device_peak_bytes": device_peak(run.potential.device),
+    }
 
 
 def _report(

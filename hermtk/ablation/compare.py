@@ -4,12 +4,11 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from hermtk.ablation.arms import Arm, control_of
-from hermtk.ablation.findings import ArmErrors, ArmFacts, Difference, Findings, Metric, Table
+from hermtk.ablation.findings import ArmErrors, ArmFacts, Difference, Findings, Metric, RunCost, Table
 from hermtk.ablation.jobs import Job
 from hermtk.ablation.prepare import Prepared
 from hermtk.ablation.record import Recorder, RunErrors, metrics_of
@@ -140,32 +139,23 @@ def _difference(
 
 def _facts(arm: Arm, prepared: Prepared, problems: Mapping[str, str]) -> ArmFacts:
     jobs = [job for job in prepared.jobs if job.arm.name == arm.name]
-    done = [job for job in jobs if job.finished]
-    failed = {job.seed: problems[job.name] for job in jobs if job.name in problems and not job.finished}
-    results = [job.results for job in done]
-    costs = [cost for job in done if (cost := _costs(job.folder))]
-    # of one run: which seed it is decides nothing
-    steps = results[0]["steps"] if results else (arm.config.training.steps or 0)
     return ArmFacts(
         arm,
-        tuple(job.seed for job in done),
-        tuple(failed),
-        failed,
-        steps,
-        costs[0]["epochs"] if costs else 0.0,
-        fmean(one["seconds"] for one in results) if results else None,
-        fmean(cost["step"] for cost in costs) if costs else None,
-        arm.peak,
+        {job.seed: _cost(job) for job in jobs if job.finished},
+        {job.seed: problems[job.name] for job in jobs if job.name in problems and not job.finished},
     )
 
 
-def _costs(folder: Path) -> dict[str, float]:
-    """Epochs, and milliseconds of a step."""
-    time = timing_of(read_metrics(folder / "metrics.csv"))
-    if time is None:
-        return {}
-    rate = time.steps_per_second or time.steps / time.seconds
-    return {"epochs": float(time.epochs), "step": 1e3 / rate}
+def _cost(job: Job) -> RunCost:
+    results, time = job.results, timing_of(read_metrics(job.folder / "metrics.csv"))
+    return RunCost(
+        results["steps"],
+        float(time.epochs) if time else 0.0,
+        results["seconds"],
+        results.get("cpu_seconds"),
+        1e3 / (time.steps_per_second or time.steps / time.seconds) if time else None,
+        results.get("device_peak_bytes") or results.get("peak_bytes"),
+    )
 
 
 def _mean_seen(

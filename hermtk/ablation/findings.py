@@ -1,6 +1,8 @@
 """What a study found, as numbers: the errors of every arm, and their differences to the control."""
 
 from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
 
 from hermtk.ablation.arms import Arm
 
@@ -92,28 +94,85 @@ class Table:
 
 
 @dataclass(frozen=True)
+class RunCost:
+    """What a finished run cost, as measured in it.
+
+    Attributes:
+        steps, epochs: done.
+        seconds: of training, on the wall; what else the machine does counts.
+        cpu_seconds: of training, of the processor.
+        step_milliseconds: of a training step on the wall, a median; None where the record does not say.
+        peak_bytes: the most memory that it held, on a device that of the device.
+    """
+
+    steps: int
+    epochs: float
+    seconds: float
+    cpu_seconds: float | None = None
+    step_milliseconds: float | None = None
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class ArmFacts:
-    """What an arm cost, as measured in its runs.
+    """What became of an arm's runs.
 
     Attributes:
         arm: the arm.
-        finished, failed: seeds.
+        costs: of the finished runs, by seed.
         problems: what the failed runs said, by seed.
-        steps, epochs: of a run.
-        train_seconds: of a run on the wall, mean over seeds.
-        step_milliseconds: of a training step, mean over seeds.
-        peak_bytes: most resident memory of a run; None if not known.
     """
 
     arm: Arm
-    finished: tuple[int, ...]
-    failed: tuple[int, ...]
+    costs: dict[int, RunCost]
     problems: dict[int, str]
-    steps: int
-    epochs: float
-    train_seconds: float | None
-    step_milliseconds: float | None
-    peak_bytes: int | None
+
+    @property
+    def finished(self) -> tuple[int, ...]:
+        """Seeds."""
+        return tuple(self.costs)
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        """Seeds."""
+        return tuple(self.problems)
+
+    @property
+    def steps(self) -> int:
+        """Of a run: which seed it is decides nothing."""
+        return next((cost.steps for cost in self.costs.values()), self.arm.config.training.steps or 0)
+
+    @property
+    def epochs(self) -> float:
+        """Of a run."""
+        return next((cost.epochs for cost in self.costs.values()), 0.0)
+
+    @property
+    def seconds(self) -> float | None:
+        """Of training, on the wall: mean over seeds."""
+        return self._mean("seconds")
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Of training, of the processor: mean over seeds."""
+        return self._mean("cpu_seconds")
+
+    @property
+    def step_milliseconds(self) -> float | None:
+        """Of a training step: mean over seeds."""
+        return self._mean("step_milliseconds")
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most of any run; what was measured before the study where no run says."""
+        return max(self._known("peak_bytes"), default=self.arm.peak)
+
+    def _mean(self, name: str) -> float | None:
+        known = self._known(name)
+        return fmean(known) if known else None
+
+    def _known(self, name: str) -> list[Any]:
+        return [value for cost in self.costs.values() if (value := getattr(cost, name)) is not None]
 
 
 @dataclass(frozen=True)

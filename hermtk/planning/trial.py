@@ -19,7 +19,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from hermtk.audit.coverage import Coverage
-from hermtk.planning.memory import Before, device_limit, device_peak, is_shortage
+from hermtk.memory import Before, device_limit, device_peak, is_shortage
 from hermtk.training.batches import join, together
 from hermtk.training.checkpoint import Progress
 from hermtk.training.config import RunConfig

@@ -22,7 +22,7 @@ import torch
 
 from hermtk.errors import HermtkError
 from hermtk.kernels.library import library
-from hermtk.planning.memory import Before, available, bound, is_shortage, of_process
+from hermtk.memory import Before, available, bound, is_shortage, of_process
 from hermtk.planning.trial import Trial, trial
 from hermtk.training.config import RunConfig
 from hermtk.training.prepare import Prepared, prepare_run

@@ -29,6 +29,8 @@ class Progress:
         best_step: when.
         stale: validations since.
         seconds: time spent training, over all sessions.
+        cpu_seconds: of the processor, likewise; of this process.
+        peak_bytes: the most resident memory of this process, over all sessions.
         weights: the best averaged weights.
         rows: of metrics.csv.
         finished: why the run is over; empty while it is not.
@@ -45,6 +47,8 @@ class Progress:
     best_step: int = 0
     stale: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
     rows: int = 0
     weights: list[Tensor] | None = None
     finished: str = ""

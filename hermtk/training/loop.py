@@ -15,10 +15,12 @@ from hermtk.data.structure import Structure
 from hermtk.data.targets import ENERGY, Target
 from hermtk.errors import HermtkError, RunError
 from hermtk.files import tidy
+from hermtk.memory import Before
 from hermtk.models.model import Model
 from hermtk.plugins import Need
 from hermtk.training.batches import Batch, Batches, join
 from hermtk.training.checkpoint import Checkpoint, Progress, save_checkpoint
+from hermtk.training.clock import Clock
 from hermtk.training.config import TrainingConfig
 from hermtk.training.errors import ErrorSums
 from hermtk.training.facts import record_events
@@ -90,7 +92,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.potential, self.config)
         self.schedule = Schedule(self.optimizer, self.config, self.total)
         self.average = Average(self.potential, self.config.ema)
-        self._saved_at = self._began = time.monotonic()
+        self._saved_at, self._clock = time.monotonic(), Clock()
         self._kept_at = -1
         self._asked = Asked()
         self._watch, self._first_far = Watch(), None
@@ -126,7 +128,7 @@ class Trainer:
             record = Record(self.folder / "metrics.csv", p.rows, columns_of(self.target, self.sets))
         if p.finished:
             return p
-        self._began = time.monotonic() - p.seconds
+        self._clock = Clock(p.seconds, p.cpu_seconds)
         self._limit, self._watch = p.limit, Watch(**p.watch)
         with listening() as self._asked:
             if self.measure_first and not (p.step or p.rows):
@@ -278,7 +280,7 @@ class Trainer:
             p.best, p.best_step, p.stale = score, p.step, 0
             p.weights = [weight.clone() for weight in self.average.weights]
         self.schedule.validated(score)
-        p.seconds = time.monotonic() - self._began
+        self._account()
         row = row_of(p, self.optimizer.param_groups[0]["lr"], sums, errors) | set_row(errors, self.sets)
         if record is not None:
             record.add(row)
@@ -288,7 +290,7 @@ class Trainer:
     def _over(self) -> bool:
         """Whether to stop here; all processes agree, so every reason to stop within an epoch has its place here."""
         p, limit = self.progress, self.config.max_minutes
-        late = limit is not None and time.monotonic() - self._began >= 60 * limit
+        late = limit is not None and self._clock.seconds >= 60 * limit
         flags = torch.tensor([bool(self._asked.by), late], dtype=torch.float64)
         asked, late = self.processes.sum(flags).tolist()
         if late and not p.finished:
@@ -319,11 +321,18 @@ class Trainer:
         self._saved_at = now
         if not self.processes.first:
             return
-        p.seconds, p.watch = now - self._began, vars(self._watch)
+        self._account()
+        p.watch = vars(self._watch)
         save_checkpoint(self.folder / "checkpoint.pt", self.parts, p, self.needs)
         if p.weights is not None and p.best_step != self._kept_at:
             self._kept_at = p.best_step
             self.keep(p)
+
+    def _account(self) -> None:
+        """What the run has spent until now."""
+        p = self.progress
+        p.seconds, p.cpu_seconds = self._clock.seconds, self._clock.cpu_seconds
+        p.peak_bytes = max(p.peak_bytes, Before().peak())
 
     def _tell(self, text: str) -> None:
         """One line for whoever watches, and for the record of the run."""

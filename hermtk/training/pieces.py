@@ -10,21 +10,13 @@ from jaxtyping import Int
 
 from hermtk.errors import RunError
 from hermtk.graph.graph import Graph
+from hermtk.memory import out_of_memory
 from hermtk.models.model import Model
 from hermtk.training.batches import Batch
 from hermtk.training.order import Budget, Order
 
-# what allocators say where they raise no error of their own; others name the call that failed
-_SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc", "alloc_failed")
 _OF_ATOMS = ("numbers", "positions", "forces")
 _OF_EDGES = ("neighbor", "shift")
-
-
-def out_of_memory(problem: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or in the main memory."""
-    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(problem, RuntimeError) and any(sign in str(problem).lower() for sign in _SIGNS)
 
 
 def sizes(batch: Batch) -> Int[np.ndarray, " structures"]:

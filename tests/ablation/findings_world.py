@@ -8,7 +8,16 @@ import numpy as np
 from scipy import stats
 
 from hermtk.ablation.arms import Arm
-from hermtk.ablation.findings import ArmErrors, ArmFacts, Difference, Findings, Metric, Table, Verdict
+from hermtk.ablation.findings import (
+    ArmErrors,
+    ArmFacts,
+    Difference,
+    Findings,
+    Metric,
+    RunCost,
+    Table,
+    Verdict,
+)
 from hermtk.training.config import make_config
 
 VARIANTS = ("homogeneous", "hvnet", "hpnet", "htnet")
@@ -87,11 +96,9 @@ def facts(e: Example, subnet: str, variant: str, size: int | None) -> ArmFacts:
     failed = tuple(k for k in e.seeds if has_failed(e, arm.name, k))
     finished = tuple(k for k in e.seeds if k not in failed)
     said = "the loss of step 17 is nan: the learning rate 0.01 may be too high"
-    time = 21.0 * cost**0.5 if finished else None
-    return ArmFacts(
-        arm, finished, failed, dict.fromkeys(failed, said), 400, 8.0, time and 0.4 * time, time,
-        round(4e8 * cost**0.3) if finished else None,
-    )  # fmt: skip
+    time = 21.0 * cost**0.5
+    run = RunCost(400, 8.0, 0.4 * time, 0.38 * time, time, round(4e8 * cost**0.3))
+    return ArmFacts(arm, dict.fromkeys(finished, run), dict.fromkeys(failed, said))
 
 
 def seen_at(e: Example, size: int | None) -> dict[str, float]:

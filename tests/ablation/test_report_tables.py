@@ -98,7 +98,7 @@ def test_pictures_of_one_size_show_the_largest_that_has_results():
 
 def test_runs_that_were_not_made_are_told_from_failed_ones():
     found = findings(Example(subnets=("painn",), failed=frozenset({("painn-hvnet", 1)})))
-    lost = replace(found.arms[2], finished=(0, 1, 2))
+    lost = replace(found.arms[2], costs={seed: found.arms[2].costs[seed] for seed in (0, 1, 2)})
     table = failed_table(replace(found, arms=(*found.arms[:2], lost, found.arms[3])))
     assert table.rows == (
         ("painn-hvnet", "1", "the loss of step 17 is nan: the learning rate 0.01 may be too high"),

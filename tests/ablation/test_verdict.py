@@ -1,7 +1,7 @@
 import pytest
 
 from hermtk.ablation.arms import arms_of
-from hermtk.ablation.findings import ArmErrors, ArmFacts, Difference, Findings, Metric, Table
+from hermtk.ablation.findings import ArmErrors, ArmFacts, Difference, Findings, Metric, RunCost, Table
 from hermtk.ablation.study import make_study
 from hermtk.ablation.verdict import outcome, verdicts
 
@@ -35,9 +35,7 @@ def single(mean):
 def findings(*tables, match="none", problems=None):
     arms = arms_of(make_study({"variants": ["homogeneous", "hvnet"]}))
     facts = tuple(
-        ArmFacts(
-            arm, () if problems else (0, 1, 2), tuple(problems or {}), problems or {}, 10, 1.0, 1.0, 1.0, None
-        )
+        ArmFacts(arm, {} if problems else dict.fromkeys((0, 1, 2), RunCost(10, 1.0, 1.0)), problems or {})
         for arm in arms
     )
     errors = (ArmErrors("painn-homogeneous", (0, 1, 2), (50.0,) * 3, 50.0, 0.0),)

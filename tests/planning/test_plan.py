@@ -153,7 +153,7 @@ def test_a_process_that_dies_is_an_error_in_words(cluster_file: Path, death: str
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux")
 def test_memory_that_is_not_there_is_an_error_instead_of_a_kill():
     text = (
-        "import numpy, torch; from hermtk.planning.memory import *\n"
+        "import numpy, torch; from hermtk.memory import *\n"
         "bound(2**28)\n"
         "for make in (lambda: numpy.ones(2**27), lambda: torch.ones(2**28)):\n"
         "    try: make()\n"

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from hermtk.data.dataset import read_structures, write_structures
 from hermtk.errors import RunError
+from hermtk.memory import out_of_memory
 from hermtk.models.build import ModelConfig, build_model
 from hermtk.physics.derivatives import predict
 from hermtk.training.auto import begin_or_resume
@@ -26,7 +27,7 @@ from hermtk.training.batches import Batch, join, prepare
 from hermtk.training.checkpoint import Progress
 from hermtk.training.config import RunConfig, dump_config, make_config
 from hermtk.training.faults import FAR, PATIENCE, WINDOW, Watch
-from hermtk.training.pieces import in_pieces, out_of_memory, pieces, sizes
+from hermtk.training.pieces import in_pieces, pieces, sizes
 from hermtk.training.run import Run, new_run, resume_run
 from hermtk.training.stopping import Stopped, listening
 from training_world import clusters

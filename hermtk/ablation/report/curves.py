@@ -150,7 +150,9 @@ def cost_picture(findings: Findings, path: Path) -> bool:
     known = {arm.name for arm in arms_at(findings, largest(findings))}
     facts = [one for one in findings.arms if one.arm.name in known]
     columns = {"parameters": [float(one.arm.parameters) for one in facts]}
-    if any(one.step_milliseconds for one in facts):
+    if all(one.arm.config.device == "cpu" and one.cpu_seconds for one in facts if one.finished):
+        columns["CPU time of training (s)"] = [one.cpu_seconds or np.nan for one in facts]
+    elif any(one.step_milliseconds for one in facts):
         columns["training step (ms)"] = [one.step_milliseconds or np.nan for one in facts]
     tables = [table for table in main(findings) if known & set(errors_of(table))]
     if len(facts) < 2 or not tables:
@@ -166,7 +168,6 @@ def cost_picture(findings: Findings, path: Path) -> bool:
             row[0].set_yscale("log")
             log_ticks(row[0].yaxis)
     for axes, name in zip(grid[-1], columns, strict=True):
-        _stretch(axes)
         few_log_ticks(axes.xaxis)
         axes.set_xlabel(name, fontsize=10)
     legend(figure, findings, [one.arm for one in facts], markers=True)
@@ -184,6 +185,7 @@ def _draw_cost(
         if one.arm.name in errors and np.isfinite(x)
     ]
     axes.set_xscale("log")
+    axes.set_xlim(_around(cost))
     best, front = np.inf, []
     for x, one, _ in sorted(points, key=lambda point: (point[0], point[1].mean)):
         if one.mean < best:
@@ -201,8 +203,9 @@ def _draw_cost(
     plain_axes(axes)
 
 
-def _stretch(axes: Axes) -> None:
-    """At least a factor of three, so that what is alike looks alike."""
-    low, high = axes.get_xlim()
-    middle, ratio = (low * high) ** 0.5, max(high / low, 3.0) ** 0.5
-    axes.set_xlim(middle / ratio, middle * ratio)
+def _around(values: Sequence[float]) -> tuple[float, float]:
+    """A range with some room beside the values: at least a factor of three, so that what is alike looks alike."""
+    known = [value for value in values if np.isfinite(value)]
+    low, high = min(known), max(known)
+    middle, ratio = (low * high) ** 0.5, max(1.3 * high / low, 3.0) ** 0.5
+    return middle / ratio, middle * ratio

@@ -20,9 +20,22 @@ _DIFFERENCE = "difference"
 
 def arms_table(findings: Findings) -> Table:
     """What is compared, and what it cost."""
-    head = ("arm", "parameters", "steps", "epochs", "step (ms)", "training", "memory", "finished runs")
+    head = (
+        "arm",
+        "parameters",
+        "steps",
+        "epochs",
+        "step (ms)",
+        "training",
+        "CPU time",
+        "memory",
+        "finished runs",
+    )
     rows = tuple(_cost(facts, len(findings.seeds)) for facts in findings.arms)
-    note = "Training time and step: means over the finished runs of an arm. Memory: the most that one of its processes held."
+    note = (
+        "Times: means over the finished runs of an arm; a step and training on the wall, where other work slows them down; CPU "
+        "time as the training process used it. Memory: the most that one of its runs held."
+    )
     return Table(head, rows, note)
 
 
@@ -33,7 +46,8 @@ def _cost(facts: ArmFacts, seeds: int) -> tuple[str, ...]:
         f"{facts.steps:,}",
         f"{facts.epochs:.3g}",
         number(facts.step_milliseconds),
-        "–" if facts.train_seconds is None else duration(facts.train_seconds),
+        "–" if facts.seconds is None else duration(facts.seconds),
+        "–" if facts.cpu_seconds is None else duration(facts.cpu_seconds),
         "–" if facts.peak_bytes is None else gib(facts.peak_bytes),
         f"{len(facts.finished)} of {seeds}",
     )

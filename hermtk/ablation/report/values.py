@@ -3,10 +3,10 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
-from hermtk.ablation.findings import ArmFacts, Findings, Metric
+from hermtk.ablation.findings import ArmFacts, Findings, Metric, RunCost
 from hermtk.evaluation.report.numbers import plain
 
 # of results.json: rises when a name in it changes its meaning
@@ -50,7 +50,8 @@ def _arm(facts: ArmFacts) -> dict[str, Any]:
         "problems": facts.problems,
         "steps": facts.steps,
         "epochs": facts.epochs,
-        "train_seconds": facts.train_seconds,
+        "seconds": facts.seconds,
+        "cpu_seconds": facts.cpu_seconds,
         "step_milliseconds": facts.step_milliseconds,
         "peak_bytes": facts.peak_bytes,
         "before": {"step_seconds": arm.step_seconds, "peak_bytes": arm.peak},
@@ -97,27 +98,22 @@ def differences_csv(findings: Findings) -> str:
 
 
 def runs_csv(findings: Findings) -> str:
-    """A row per run; what begins with ``arm_`` is measured over all runs of the arm."""
-    names = ("seed", "state", "steps", "epochs", "parameters")
-    measured = ("arm_train_seconds", "arm_step_milliseconds", "arm_peak_bytes")
+    """A row per run, with what it cost."""
+    names = [one.name for one in fields(RunCost)]
     rows = (
         (
             *_columns(facts),
             seed,
             state_of(facts, seed),
-            facts.steps,
-            facts.epochs,
             facts.arm.parameters,
-            facts.train_seconds,
-            facts.step_milliseconds,
-            facts.peak_bytes,
+            *(getattr(facts.costs.get(seed), name, None) for name in names),
             facts.problems.get(seed),
             findings.commands.get(f"{facts.arm.name} seed {seed}"),
         )
         for facts in findings.arms
         for seed in findings.seeds
     )
-    return _csv((*_ARM, *names, *measured, "problem", "command"), rows)
+    return _csv((*_ARM, "seed", "state", "parameters", *names, "problem", "command"), rows)
 
 
 def state_of(facts: ArmFacts, seed: int) -> str:

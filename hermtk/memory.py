@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from hermtk.training.pieces import out_of_memory
-
 _STATUS = Path("/proc/self/status")
 _MACHINE = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
+# what allocators say where they raise no error of their own; others name the call that failed
+_SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc", "alloc_failed")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,13 @@ def device_peak(device: torch.device) -> int | None:
 def device_limit(device: torch.device) -> int | None:
     """All memory of a CUDA device; None elsewhere."""
     return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
+
+
+def out_of_memory(problem: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a GPU or in the main memory."""
+    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(problem, RuntimeError) and any(sign in str(problem).lower() for sign in _SIGNS)
 
 
 def is_shortage(problem: Exception) -> bool:
