@@ -10,7 +10,7 @@ from typing import Any
 from hermtk.ablation.arms import Arm, control_of
 from hermtk.ablation.findings import ArmErrors, ArmFacts, Difference, Findings, Metric, RunCost, Table
 from hermtk.ablation.jobs import Job
-from hermtk.ablation.prepare import Prepared
+from hermtk.ablation.prepare import STUDY, Prepared
 from hermtk.ablation.record import Recorder, RunErrors, metrics_of
 from hermtk.ablation.statistics import Draws, Paired, Sample, compare, holm
 from hermtk.ablation.study import dump_study
@@ -46,6 +46,7 @@ def findings_of(prepared: Prepared, problems: Mapping[str, str]) -> Findings:
         tables=tables,
         seen=_mean_seen(jobs, seen),
         verdicts=(),
+        again=f"hermtk ablate {shlex.quote(str(prepared.folder / STUDY))} --out {shlex.quote(f'{prepared.folder}-again')}",
         commands={job.name: f"hermtk {shlex.join(job.arguments)}" for job in prepared.jobs},
         environment=_environment(jobs, prepared.digests),
         study=dump_study(study),

@@ -197,6 +197,7 @@ class Findings:
         tables: whole test set first, then elements, then relations.
         seen: of each size (None of one size) and relation how often training saw it, mean over seeds.
         verdicts: the main result first.
+        again: the command that makes the whole study again.
         commands: of every run, by its name: what to type to do the same by hand.
         environment: versions, machine, data files with SHA-256.
         study: the study file.
@@ -211,6 +212,7 @@ class Findings:
     tables: tuple[Table, ...]
     seen: dict[int | None, dict[str, float]]
     verdicts: tuple[Verdict, ...]
+    again: str
     commands: dict[str, str]
     environment: dict[str, str]
     study: str

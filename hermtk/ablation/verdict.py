@@ -7,7 +7,7 @@ from hermtk.ablation.findings import ArmFacts, Difference, Findings, Metric, Tab
 # of the control's error: a difference that could only be smaller than this is none
 _SAME = 0.05
 _ERRORS = {"energy": "energy error", "forces": "force error", "stress": "stress error"}
-_MATCHED = {
+MATCHED = {
     "none": "equal width and steps",
     "params": "equal parameters",
     "time": "equal training time",
@@ -46,7 +46,7 @@ def outcome(difference: Difference) -> str:
 
 def _headline(table: Table, found: Findings) -> Verdict:
     """Whether typing by element pays, in the main metric."""
-    what, how = _error_of(table.metric), _MATCHED[found.match]
+    what, how = _error_of(table.metric), MATCHED[found.match]
     if not table.differences:
         return Verdict(
             f"No arm can be compared with {found.control}: no seed has finished in both.", "missing"
@@ -71,7 +71,7 @@ def _headline(table: Table, found: Findings) -> Verdict:
 
 
 def _sentence(one: Difference, metric: Metric, found: Findings) -> Verdict:
-    what, kind, how = _error_of(metric), outcome(one), _MATCHED[found.match]
+    what, kind, how = _error_of(metric), outcome(one), MATCHED[found.match]
     change = f"{_number(one.mean)} {metric.unit} ({_percent(one)}"
     if one.interval is None:
         text = f"{what} {change}) with one seed at {how}; one seed decides nothing"

@@ -245,10 +245,15 @@ def log_ticks(axis: Axis) -> None:
     else:
         ticks = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
     axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:,g}" if 1e-4 <= value < 1e6 else f"{value:.0e}")
-    )
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _in_short(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _in_short(value: float) -> str:
+    """A number at an axis: 3,000, 2 M, 1e-05."""
+    if 1e6 <= value < 1e9:
+        return f"{value / 1e6:g} M"
+    return f"{value:,g}" if 1e-4 <= value < 1e6 else f"{value:.0e}"
 
 
 def save(figure: Figure, path: Path) -> None:

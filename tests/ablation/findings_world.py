@@ -78,6 +78,7 @@ def findings(example: Example | None = None) -> Findings:
             Verdict("hvnet: the study cannot tell (95 % CI -2.1 to 0.3 meV/Å); 11 seeds would.", "undecided"),
             Verdict("unite-htnet has no finished run.", "missing"),
         ),
+        again="hermtk ablate s/study.yaml --out s-again",
         commands={r: f"hermtk train runs/{r.replace(' seed ', '-seed')}.yaml --out runs/x --resume never" for r in runs},
         environment={"hermtk": "0.3.0", "torch": "2.10.0", "machine": "two cores", "SHA-256 of a|b.xyz": "ab12" * 16},
         study="data:\n  train: ethanol.xyz\nvariants: [homogeneous, hvnet]\n",

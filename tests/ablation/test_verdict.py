@@ -40,7 +40,7 @@ def findings(*tables, match="none", problems=None):
     )
     errors = (ArmErrors("painn-homogeneous", (0, 1, 2), (50.0,) * 3, 50.0, 0.0),)
     made = tuple(Table(metric, errors, tuple(found)) for metric, found in tables)
-    return Findings("s", match, "homogeneous", (0, 1, 2), (), facts, made, {}, (), {}, {}, "")
+    return Findings("s", match, "homogeneous", (0, 1, 2), (), facts, made, {}, (), "", {}, {}, "")
 
 
 @pytest.mark.parametrize(

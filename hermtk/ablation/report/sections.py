@@ -13,17 +13,13 @@ from hermtk.ablation.report.tables import (
     sure_parts_table,
 )
 from hermtk.ablation.report.view import at_size, finished, parts
+from hermtk.ablation.verdict import MATCHED
 from hermtk.evaluation.report.layout import Listing, Page, Picture, Section, Table
 
 # columns of a table of parts
 _MOST_COLUMNS = 8
 # verdicts of a study by how the page shows them
 _KINDS = {"better": "good", "worse": "result", "missing": "attention"}
-_MATCHED = {
-    "none": "equal width and steps",
-    "params": "equal numbers of parameters",
-    "time": "equal training time",
-}
 _FRAMED = (
     "Difference of the mean error to the control of the same subnet, in percent of the control: blue is better, red worse. "
     f"Framed and bold: p < {SURE} after Holm's correction over the arms, within the {{kind}}; among many {{kind}}s a few are "
@@ -54,8 +50,8 @@ CAPTIONS = {
     "coverage.png": "The same differences over how often training saw the relation; lines are medians of about equally many "
     "points. A cloud that rises to the left above zero: typed parameters starve where data are few. Relations never seen stand "
     "at 0.5; triangles at the edge lie outside.",
-    "cost.png": "Error (mean ± sd over seeds) over the number of parameters and over the measured time of a training step. The "
-    "grey line joins what no other arm beats in both; an arm above it costs more than it brings.",
+    "cost.png": "Error (mean ± sd over seeds) over the number of parameters and over the CPU time of training (on a GPU the "
+    "time of a step). The grey line joins what no other arm beats in both; an arm above it costs more than it brings.",
 }
 _ONE_SIZE = ("errors.png", "differences.png", "paired.png", "elements.png", "relations.png", "cost.png")
 
@@ -66,7 +62,7 @@ def page_of(findings: Findings, pictures: Collection[str]) -> Page:
     what = " · ".join(
         [
             f"control `{findings.control}`",
-            f"match {findings.match}: {_MATCHED.get(findings.match, findings.match)}",
+            f"match {findings.match}: {MATCHED[findings.match]}",
             _count(len(findings.arms), "arm"),
             _count(len(findings.seeds), "seed"),
             f"{finished(findings.arms)} of {planned} runs finished",
@@ -119,7 +115,10 @@ def _commands(findings: Findings) -> Section:
         return Section("Commands")
     return Section(
         "Commands",
-        ("What to type to make any run by hand; it gives the same numbers.",),
+        (
+            f"The whole study again, from nothing: `{findings.again}`. Below is what to type to make a run by hand; it gives the "
+            "same numbers.",
+        ),
         listings=(Listing("sh", "\n".join(lines)),),
     )
 

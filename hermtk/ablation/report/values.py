@@ -30,6 +30,7 @@ def values_of(findings: Findings) -> dict[str, Any]:
             "arms": [_arm(facts) for facts in findings.arms],
             "tables": [asdict(table) for table in findings.tables],
             "seen": [{"size": size, "relations": seen} for size, seen in findings.seen.items()],
+            "again": findings.again,
             "commands": findings.commands,
             "environment": findings.environment,
             "study": findings.study,
