@@ -32,9 +32,9 @@ from hermtk.models.layers import subnets_in_words
 from hermtk.training.auto import begin_or_resume
 from hermtk.training.checkpoint import Progress as RunProgress
 from hermtk.training.config import make_config
+from hermtk.training.data.sets import Several
 from hermtk.training.processes import Processes
 from hermtk.training.run import Run, new_run, resume_run
-from hermtk.training.sets import Several
 from hermtk.training.stopping import Stopped
 from hermtk_cli.several import taking_part
 

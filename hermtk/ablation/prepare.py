@@ -23,7 +23,7 @@ from hermtk.files import make_folder, write_text
 from hermtk.planning.plan import Plan, measure, parameters_of
 from hermtk.planning.trials import Trials
 from hermtk.training.config import DataConfig, RunConfig, dump_config
-from hermtk.training.sets import read_split
+from hermtk.training.data.sets import read_split
 
 STUDY, ARMS, RUNS = "study.yaml", "arms.json", "runs"
 # characters of a hash: enough for a million runs

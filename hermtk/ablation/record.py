@@ -19,7 +19,7 @@ from hermtk.evaluation.sharing import Sharing
 from hermtk.evaluation.stored import read_predictions
 from hermtk.nn.cutoff import ENVELOPES
 from hermtk.training.config import DataConfig, RunConfig
-from hermtk.training.sets import read_split
+from hermtk.training.data.sets import read_split
 
 Array = np.ndarray
 # (quantity, part), as in ``Metric``

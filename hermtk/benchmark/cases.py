@@ -20,8 +20,8 @@ from hermtk.models.variants import variant
 from hermtk.physics.compiled import CompiledPotential
 from hermtk.physics.derivatives import Prediction, predict
 from hermtk.subnets.base import Subnet
-from hermtk.training.batches import Labelled, join, mean_neighbors, prepare
 from hermtk.training.config import LossConfig, TrainingConfig
+from hermtk.training.data.batches import Labelled, join, mean_neighbors, prepare
 from hermtk.training.loss import Loss
 from hermtk.training.optimise import make_optimizer
 from hermtk.training.step import make_step

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from hermtk.audit.coverage import Coverage
 from hermtk.memory import Before, device_limit, device_peak, is_shortage
-from hermtk.training.batches import join, together
 from hermtk.training.checkpoint import Progress
 from hermtk.training.config import RunConfig
+from hermtk.training.data.batches import join, together
+from hermtk.training.data.prepare import Prepared
 from hermtk.training.errors import ErrorSums
-from hermtk.training.prepare import Prepared
 from hermtk.training.resolve import resolved
 from hermtk.training.run import Run, new_run
 

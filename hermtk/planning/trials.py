@@ -25,7 +25,7 @@ from hermtk.kernels.library import library
 from hermtk.memory import Before, available, bound, is_shortage, of_process
 from hermtk.planning.trial import Trial, trial
 from hermtk.training.config import RunConfig
-from hermtk.training.prepare import Prepared, prepare_run
+from hermtk.training.data.prepare import Prepared, prepare_run
 
 SERVER = (sys.executable, "-W", "ignore", "-m", "hermtk.planning.trials")
 _FORKS = sys.platform == "linux"

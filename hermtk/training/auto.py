@@ -7,13 +7,13 @@ from typing import Any, Literal
 from hermtk.errors import RunError
 from hermtk.training.checkpoint import previous
 from hermtk.training.config import RunConfig, make_config, read_config
+from hermtk.training.data.prepare import prepare_run
 from hermtk.training.loop import Listener
 from hermtk.training.moved import follow
-from hermtk.training.prepare import prepare_run
 from hermtk.training.processes import ALONE, Processes
 from hermtk.training.resolve import resolved
 from hermtk.training.run import Run, new_run, resume_run
-from hermtk.training.start import open_start
+from hermtk.training.tuning.start import open_start
 
 # what stands in a folder without being a run: files that were never finished, and what a queue writes for its jobs
 _NO_RUN = re.compile(r"\.\w+(\.\w+)?|.*\.(out|err|log)")

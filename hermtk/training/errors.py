@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hermtk.data.targets import ENERGY, Target
 from hermtk.physics.derivatives import Prediction
-from hermtk.training.batches import Batch
+from hermtk.training.data.batches import Batch
 
 
 @dataclass

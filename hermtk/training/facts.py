@@ -17,9 +17,9 @@ from hermtk.audit.coverage import Coverage
 from hermtk.data.targets import ENERGY
 from hermtk.files import write_text
 from hermtk.models.model import Model
-from hermtk.training.batches import together
 from hermtk.training.config import RunConfig
-from hermtk.training.prepare import Prepared
+from hermtk.training.data.batches import together
+from hermtk.training.data.prepare import Prepared
 
 _CHUNK = 32
 

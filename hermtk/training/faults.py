@@ -11,7 +11,7 @@ from hermtk.data.dataset import write_structures
 from hermtk.data.structure import Structure
 from hermtk.data.targets import ENERGY, Target
 from hermtk.physics.derivatives import Prediction
-from hermtk.training.batches import Batch
+from hermtk.training.data.batches import Batch
 
 # losses that are remembered; before there are as many, nothing is far from usual
 WINDOW = 100

@@ -18,10 +18,10 @@ from hermtk.files import tidy
 from hermtk.memory import Before
 from hermtk.models.model import Model
 from hermtk.plugins import Need
-from hermtk.training.batches import Batch, Batches, join
 from hermtk.training.checkpoint import Checkpoint, Progress, save_checkpoint
 from hermtk.training.clock import Clock
 from hermtk.training.config import TrainingConfig
+from hermtk.training.data.batches import Batch, Batches, join
 from hermtk.training.errors import ErrorSums
 from hermtk.training.facts import record_events
 from hermtk.training.faults import FAR, PATIENCE, Suspects, Watch, suspects

@@ -10,8 +10,8 @@ from torch import Tensor
 from hermtk.data.targets import ENERGY, Target
 from hermtk.graph.graph import volumes
 from hermtk.physics.derivatives import Prediction
-from hermtk.training.batches import Batch
 from hermtk.training.config import LossConfig
+from hermtk.training.data.batches import Batch
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from hermtk.files import write_text
 from hermtk.training.config import DataConfig, dump_config, make_config, read_config
-from hermtk.training.prepare import Prepared
-from hermtk.training.sets import names_of
+from hermtk.training.data.prepare import Prepared
+from hermtk.training.data.sets import names_of
 
 
 def follow(folder: Path, wanted: DataConfig, data: Prepared) -> bool:

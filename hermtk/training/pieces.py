@@ -12,8 +12,8 @@ from hermtk.errors import RunError
 from hermtk.graph.graph import Graph
 from hermtk.memory import out_of_memory
 from hermtk.models.model import Model
-from hermtk.training.batches import Batch
-from hermtk.training.order import Budget, Order
+from hermtk.training.data.batches import Batch
+from hermtk.training.data.order import Budget, Order
 
 _OF_ATOMS = ("numbers", "positions", "forces")
 _OF_EDGES = ("neighbor", "shift")

@@ -8,11 +8,11 @@ from hermtk.data.targets import ENERGY, Target
 from hermtk.kernels.library import compiler_missing
 from hermtk.models.build import readout_of
 from hermtk.models.layers import any_type_blind, override_options
-from hermtk.training.batches import sizes_of
 from hermtk.training.config import RunConfig
+from hermtk.training.data.batches import sizes_of
+from hermtk.training.data.order import Budget, Order
+from hermtk.training.data.prepare import Prepared
 from hermtk.training.optimise import LEARNING_RATE
-from hermtk.training.order import Budget, Order
-from hermtk.training.prepare import Prepared
 
 # Steps from which compiling pays on a CPU: it costs one to three minutes once and then halves every step
 _COMPILE_PAYS = 20_000

@@ -16,20 +16,20 @@ from hermtk.models.model import Model
 from hermtk.models.potential import Potential
 from hermtk.models.property import Property
 from hermtk.physics.derivatives import Prediction, predict
-from hermtk.training.batches import Batch, Batches
 from hermtk.training.checkpoint import Progress, open_checkpoint
 from hermtk.training.config import RunConfig, dump_config, make_config, read_config
+from hermtk.training.data.batches import Batch, Batches
+from hermtk.training.data.order import Budget
+from hermtk.training.data.prepare import Prepared, prepare_run
 from hermtk.training.facts import facts_of
-from hermtk.training.freeze import freeze
 from hermtk.training.loggers import check_loggers, logged
 from hermtk.training.loop import Listener, Trainer
 from hermtk.training.loss import Loss
-from hermtk.training.order import Budget
-from hermtk.training.prepare import Prepared, prepare_run
 from hermtk.training.processes import ALONE, Processes
 from hermtk.training.resolve import resolved
-from hermtk.training.start import Start, open_start, statistics_of
 from hermtk.training.step import Step, make_step, property_step
+from hermtk.training.tuning.freeze import freeze
+from hermtk.training.tuning.start import Start, open_start, statistics_of
 
 _CHUNK = 32
 

@@ -8,7 +8,7 @@ from hermtk.models.property import Property
 from hermtk.physics.compiled import compiled as compiled_kernel
 from hermtk.physics.compiled import make_kernel, not_compiled
 from hermtk.physics.derivatives import Prediction, prediction
-from hermtk.training.batches import Batch
+from hermtk.training.data.batches import Batch
 
 Step = Callable[[Batch], Prediction]
 

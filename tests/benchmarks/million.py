@@ -178,9 +178,9 @@ def _model(layers: int, channels: int) -> Any:
 
 
 def _batches(path: Path) -> Any:
-    from hermtk.training.batches import Batches
-    from hermtk.training.order import Budget
-    from hermtk.training.stored import prepare_store
+    from hermtk.training.data.batches import Batches
+    from hermtk.training.data.order import Budget
+    from hermtk.training.data.stored import prepare_store
 
     return Batches(_model(1, 16), prepare_store(Store(path), CUTOFF), Budget(atoms=BATCH_ATOMS), 0)
 

@@ -13,8 +13,8 @@ import torch
 
 from hermtk.errors import HermtkError
 from hermtk.physics.derivatives import Prediction
-from hermtk.training.batches import Batch
 from hermtk.training.config import make_config
+from hermtk.training.data.batches import Batch
 from hermtk.training.run import Run, new_run
 from hermtk.training.step import Step
 

@@ -16,7 +16,7 @@ from hermtk.evaluation.evaluate import batches, check_elements, evaluate, predic
 from hermtk.graph.build import build_graph
 from hermtk.physics.derivatives import predict
 from hermtk.testing.structures import lone, slab
-from hermtk.training.batches import join, prepare
+from hermtk.training.data.batches import join, prepare
 from hermtk.training.errors import ErrorSums
 
 

@@ -16,9 +16,9 @@ from hermtk.data.storing import write_store
 from hermtk.errors import ConfigError
 from hermtk.models.build import ModelConfig, build_model
 from hermtk.testing import structures as worlds
-from hermtk.training.batches import Batches, join, mean_neighbors, prepare, sizes_of
-from hermtk.training.order import Budget, Order
-from hermtk.training.stored import StoredItems, prepare_store
+from hermtk.training.data.batches import Batches, join, mean_neighbors, prepare, sizes_of
+from hermtk.training.data.order import Budget, Order
+from hermtk.training.data.stored import StoredItems, prepare_store
 from training_world import clusters
 
 CUTOFF = 3.2

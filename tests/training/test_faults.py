@@ -23,9 +23,9 @@ from hermtk.memory import out_of_memory
 from hermtk.models.build import ModelConfig, build_model
 from hermtk.physics.derivatives import predict
 from hermtk.training.auto import begin_or_resume
-from hermtk.training.batches import Batch, join, prepare
 from hermtk.training.checkpoint import Progress
 from hermtk.training.config import RunConfig, dump_config, make_config
+from hermtk.training.data.batches import Batch, join, prepare
 from hermtk.training.faults import FAR, PATIENCE, WINDOW, Watch
 from hermtk.training.pieces import in_pieces, pieces, sizes
 from hermtk.training.run import Run, new_run, resume_run

@@ -26,12 +26,12 @@ from hermtk.models.build import ModelConfig, build_model
 from hermtk.models.files import load_model
 from hermtk.physics.derivatives import predict
 from hermtk.training import start as starting
-from hermtk.training.batches import join, prepare
 from hermtk.training.config import RunConfig, make_config
-from hermtk.training.freeze import frozen_names, parameter_names
+from hermtk.training.data.batches import join, prepare
+from hermtk.training.data.stored import prepare_store
 from hermtk.training.run import Run, new_run, resume_run
-from hermtk.training.shift import shifted
-from hermtk.training.stored import prepare_store
+from hermtk.training.tuning.freeze import frozen_names, parameter_names
+from hermtk.training.tuning.shift import shifted
 from training_world import clusters, morse
 
 TINY = {"variant": "hvnet", "channels": 8, "layers": 2, "n_basis": 4, "cutoff": 3.0}

@@ -6,8 +6,8 @@ import torch
 from hermtk.graph.build import build_graph
 from hermtk.models.build import ModelConfig, build_model
 from hermtk.physics.derivatives import Prediction
-from hermtk.training.batches import Batch, join, prepare
 from hermtk.training.config import LossConfig
+from hermtk.training.data.batches import Batch, join, prepare
 from hermtk.training.errors import ErrorSums
 from hermtk.training.loss import Loss
 from training_world import clusters

@@ -16,7 +16,7 @@ from hermtk.data.dataset import write_structures
 from hermtk.data.structure import Structure
 from hermtk.errors import ConfigError, DataError, RunError, UnknownName
 from hermtk.training.config import make_config
-from hermtk.training.order import Budget, Order
+from hermtk.training.data.order import Budget, Order
 from hermtk.training.place import first_host, place_in
 from hermtk.training.processes import ALONE, Processes, processes
 from hermtk.training.run import new_run, resume_run

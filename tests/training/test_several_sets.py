@@ -18,13 +18,13 @@ from hermtk.data.structure import Structure
 from hermtk.errors import ConfigError, DataError
 from hermtk.models.build import ModelConfig, build_model
 from hermtk.physics.derivatives import Prediction, predict
-from hermtk.training.batches import join, prepare, together
 from hermtk.training.config import LossConfig, make_config
+from hermtk.training.data.batches import join, prepare, together
+from hermtk.training.data.prepare import prepare_run
+from hermtk.training.data.sets import Several, SeveralItems
 from hermtk.training.errors import ErrorSums
 from hermtk.training.loss import Loss
-from hermtk.training.prepare import prepare_run
 from hermtk.training.run import Run, new_run, resume_run
-from hermtk.training.sets import Several, SeveralItems
 from training_world import clusters
 
 TINY = {"variant": "hvnet", "channels": 8, "layers": 1, "n_basis": 4, "cutoff": 3.0}

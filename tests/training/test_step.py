@@ -7,7 +7,7 @@ from hermtk.kernels.library import compiler_missing
 from hermtk.models.build import ModelConfig, build_model
 from hermtk.models.potential import Potential
 from hermtk.physics.derivatives import predict
-from hermtk.training.batches import Batch, join, prepare
+from hermtk.training.data.batches import Batch, join, prepare
 from hermtk.training.step import make_step
 from training_world import clusters
 

@@ -15,7 +15,7 @@ from hermtk.data.store import Store
 from hermtk.data.storing import write_store
 from hermtk.errors import ConfigError, DataError, RunError, UnknownElement
 from hermtk.training.config import make_config
-from hermtk.training.prepare import prepare_run
+from hermtk.training.data.prepare import prepare_run
 from hermtk.training.run import Run, new_run, resume_run
 from training_world import clusters
 

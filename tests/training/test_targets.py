@@ -21,11 +21,11 @@ from hermtk.models.build import ModelConfig
 from hermtk.models.files import load_model
 from hermtk.models.property import Property
 from hermtk.physics.derivatives import Prediction
-from hermtk.training.batches import join, prepare
 from hermtk.training.config import LossConfig, make_config
+from hermtk.training.data.batches import join, prepare
+from hermtk.training.data.targets import fit_target
 from hermtk.training.loss import Loss
 from hermtk.training.run import Run, new_run, resume_run
-from hermtk.training.targets import fit_target
 from property_world import made
 
 TINY = {"channels": 8, "layers": 1, "n_basis": 4, "cutoff": 3.0, "variant": "homogeneous"}

@@ -97,7 +97,7 @@ class _Chosen(NamedTuple):
 
 def _own(record: "RunRecord") -> _Chosen:
     """What the run kept for its test; its validation structures where it kept none."""
-    from hermtk.training.sets import read_split
+    from hermtk.training.data.sets import read_split
 
     split, digests = read_split(record.config.data)[:2]
     known = record.facts.get("data", {}).get("sha256", {})

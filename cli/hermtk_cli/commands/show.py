@@ -183,7 +183,7 @@ def _print_parameters(path: Path, as_json: bool) -> None:
     from rich import box
     from rich.table import Table
 
-    from hermtk.training.freeze import parameter_names
+    from hermtk.training.tuning.freeze import parameter_names
     from hermtk_cli.output import print_json, stdout
 
     _, file = open_model(path, "cpu")

@@ -9,7 +9,7 @@ import typer
 from hermtk_cli.options import check_device
 
 if TYPE_CHECKING:
-    from hermtk.training.prepare import Prepared
+    from hermtk.training.data.prepare import Prepared
 
 
 def run(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of a run.")]) -> None:
@@ -18,10 +18,10 @@ def run(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file
     from hermtk.models.build import build_for
     from hermtk.models.layers import subnets_in_words
     from hermtk.training.config import make_config, read_config
+    from hermtk.training.data.prepare import prepare_run
     from hermtk.training.loggers import check_loggers
-    from hermtk.training.prepare import prepare_run
     from hermtk.training.resolve import build_options
-    from hermtk.training.start import open_start
+    from hermtk.training.tuning.start import open_start
     from hermtk_cli.output import stdout
     from hermtk_cli.tables import facts
 

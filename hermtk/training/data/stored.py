@@ -11,7 +11,7 @@ from hermtk.data.columns import starts
 from hermtk.data.store import Store
 from hermtk.graph.cache import NeighborLists, neighbor_lists
 from hermtk.graph.graph import Graph
-from hermtk.training.batches import Items, Labelled
+from hermtk.training.data.batches import Items, Labelled
 
 Array = np.ndarray
 

@@ -16,8 +16,8 @@ from hermtk.data.store import Store, picked
 from hermtk.data.structure import Structure
 from hermtk.data.targets import ENERGY, find_target, targeted, with_target
 from hermtk.errors import DataError
-from hermtk.training.batches import Items, Labelled, sizes_of, together
 from hermtk.training.config import DataConfig, SetConfig
+from hermtk.training.data.batches import Items, Labelled, sizes_of, together
 from hermtk.units import Units
 
 # of a file that has to serve for everything

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from hermtk.data.statistics import ReferenceEnergies
 from hermtk.models.potential import Potential
 from hermtk.physics.derivatives import predict
-from hermtk.training.batches import Labelled, sizes_of, together
-from hermtk.training.order import Budget, Order
+from hermtk.training.data.batches import Labelled, sizes_of, together
+from hermtk.training.data.order import Budget, Order
 
 _CHUNK, _ATOMS = 32, 4096
 

@@ -16,8 +16,8 @@ from hermtk.graph.graph import Graph, batch
 from hermtk.models.model import Model
 from hermtk.relations.base import RelationTable
 from hermtk.relations.union import UnionGraph, divide, unite
-from hermtk.training.ahead import Ahead
-from hermtk.training.order import Budget, Order
+from hermtk.training.data.ahead import Ahead
+from hermtk.training.data.order import Budget, Order
 from hermtk.training.processes import ALONE, Processes
 
 

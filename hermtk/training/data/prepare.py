@@ -27,12 +27,12 @@ from hermtk.data.targets import (
     require_targets,
 )
 from hermtk.errors import ConfigError, DataError
-from hermtk.training.batches import Labelled, mean_neighbors, prepare, sizes_of
 from hermtk.training.config import RunConfig
-from hermtk.training.order import Budget
-from hermtk.training.sets import DataSet, Several, SeveralItems, read_split
-from hermtk.training.stored import prepare_store
-from hermtk.training.targets import fit_target
+from hermtk.training.data.batches import Labelled, mean_neighbors, prepare, sizes_of
+from hermtk.training.data.order import Budget
+from hermtk.training.data.sets import DataSet, Several, SeveralItems, read_split
+from hermtk.training.data.stored import prepare_store
+from hermtk.training.data.targets import fit_target
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ from hermtk.models.potential import Potential
 from hermtk.models.property import Property
 from hermtk.physics.derivatives import Prediction, predict
 from hermtk.relations.union import UnionGraph
-from hermtk.training.batches import Labelled, join, together
 from hermtk.training.config import RunConfig
-from hermtk.training.freeze import frozen_names
-from hermtk.training.prepare import Prepared, Statistics, references_from
-from hermtk.training.shift import shifted
-from hermtk.training.targets import fit_target
+from hermtk.training.data.batches import Labelled, join, together
+from hermtk.training.data.prepare import Prepared, Statistics, references_from
+from hermtk.training.data.targets import fit_target
+from hermtk.training.tuning.freeze import frozen_names
+from hermtk.training.tuning.shift import shifted
 
 # structures that predictions are compared on before training
 _COMPARED = 8
