@@ -25,11 +25,11 @@ from hermtk.kernels.library import compiler_missing
 from hermtk.models.build import ModelConfig, build_model
 from hermtk.models.files import load_model
 from hermtk.physics.derivatives import predict
-from hermtk.training import start as starting
 from hermtk.training.config import RunConfig, make_config
 from hermtk.training.data.batches import join, prepare
 from hermtk.training.data.stored import prepare_store
 from hermtk.training.run import Run, new_run, resume_run
+from hermtk.training.tuning import start as starting
 from hermtk.training.tuning.freeze import frozen_names, parameter_names
 from hermtk.training.tuning.shift import shifted
 from training_world import clusters, morse
