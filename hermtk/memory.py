@@ -80,6 +80,11 @@ def out_of_memory(problem: BaseException) -> bool:
     return isinstance(problem, RuntimeError) and any(sign in str(problem).lower() for sign in _SIGNS)
 
 
+def gib(n: int) -> str:
+    """Bytes in words: ``1.3 GiB``, ``240 MiB``."""
+    return f"{n / 2**30:.3g} GiB" if n >= 2**30 else f"{n / 2**20:.3g} MiB"
+
+
 def is_shortage(problem: Exception) -> bool:
     """Whether an exception says that there was not enough memory."""
     # the system itself refuses in these words

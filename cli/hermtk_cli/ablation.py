@@ -17,8 +17,7 @@ from hermtk.ablation.running.local import workers_for
 from hermtk.ablation.running.outcome import Outcome
 from hermtk.ablation.running.progress import Progress
 from hermtk.data.targets import find_target
-from hermtk.memory import available
-from hermtk.planning.plan import gib
+from hermtk.memory import available, gib
 from hermtk_cli.output import print_json, stderr, stdout
 from hermtk_cli.tables import duration, number
 from hermtk_cli.training import validation_errors

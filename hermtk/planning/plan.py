@@ -13,6 +13,7 @@ import torch
 
 from hermtk.audit.coverage import SEEN_ENOUGH, Coverage, in_words, relation_table, starving
 from hermtk.data.targets import find_target
+from hermtk.memory import gib
 from hermtk.models.build import build_for
 from hermtk.models.variants import VARIANTS, variant
 from hermtk.planning.trial import Trial
@@ -293,8 +294,3 @@ def at_size(samples: Sequence[tuple[float, int]], edges: int | float) -> float:
     slopes = [(t - s) / (n - m) for (s, m), (t, n) in combinations(few, 2) if n != m]
     slope = max(statistics.median(slopes), 0.0) if slopes else 0.0
     return statistics.median(seconds + slope * (edges - n) for seconds, n in samples)
-
-
-def gib(n: int) -> str:
-    """Bytes in words: ``1.3 GiB``, ``240 MiB``."""
-    return f"{n / 2**30:.3g} GiB" if n >= 2**30 else f"{n / 2**20:.3g} MiB"

@@ -176,7 +176,7 @@ def _table(plans: "list[Plan]", minutes: float | None) -> "Table":
     from rich import box
     from rich.table import Table
 
-    from hermtk.planning.plan import gib
+    from hermtk.memory import gib
     from hermtk_cli.tables import duration, number
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)

@@ -9,7 +9,7 @@ from hermtk.ablation.report.values import state_of
 from hermtk.ablation.report.view import differences_of, errors_of, title_of, whole
 from hermtk.evaluation.report.layout import Table
 from hermtk.evaluation.report.words import duration, number
-from hermtk.planning.plan import gib
+from hermtk.memory import gib
 
 # rows of a table of parts; all of them are in differences.csv
 _MOST_ROWS = 20

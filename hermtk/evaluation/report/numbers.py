@@ -58,6 +58,7 @@ class Report:
         errors: ``Evaluation.summary()`` or that of a property.
         against: beside validation and training; nothing where this is the validation set.
         trend, timing: of the training; None before there are enough validations.
+        cpu_seconds, peak_bytes: what training took of the processor and of memory; None where the run does not say.
         elements, relations: force errors by element and by relation of the variant.
         magnitudes: by length of the force.
         holding: structures by an element that they hold, of a property.
@@ -86,6 +87,8 @@ class Report:
     against: tuple[Against, ...]
     trend: Trend | None
     timing: Timing | None
+    cpu_seconds: float | None
+    peak_bytes: int | None
     elements: tuple[Part, ...]
     relations: tuple[Part, ...]
     magnitudes: tuple[Magnitude, ...]
@@ -158,6 +161,8 @@ def make_report(
         against=_against(record, tested, kept_step),
         trend=None if metrics is None else trend_of(metrics, target),
         timing=None if metrics is None else timing_of(metrics),
+        cpu_seconds=record.cpu_seconds,
+        peak_bytes=record.peak_bytes,
         elements=parts.by_element(tested, np.concatenate(numbers), record.facts),
         relations=relations,
         magnitudes=parts.by_magnitude(tested),

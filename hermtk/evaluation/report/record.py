@@ -24,6 +24,7 @@ class RunRecord:
         facts: provenance, statistics, coverage: run.json.
         metrics: None before the first validation.
         ended: why it is over; empty where it is not.
+        cpu_seconds, peak_bytes: what training took of the processor and of memory; None where the run does not say.
     """
 
     folder: Path
@@ -32,6 +33,8 @@ class RunRecord:
     facts: Mapping[str, Any] = field(default_factory=dict)
     metrics: Metrics | None = None
     ended: str = ""
+    cpu_seconds: float | None = None
+    peak_bytes: int | None = None
 
     @property
     def target(self) -> Target:
@@ -71,13 +74,16 @@ def read_run(folder: Path) -> RunRecord:
         metrics = None
     except DataError as problem:
         raise RunError(str(problem)) from None
+    results = _values(folder / "results.json")
     return RunRecord(
         folder,
         make_config(read_config(folder / "config.yaml")),
         (folder / "config.yaml").read_text(encoding="utf-8"),
         _values(folder / "run.json"),
         metrics,
-        str(_values(folder / "results.json").get("ended", "")),
+        str(results.get("ended", "")),
+        results.get("cpu_seconds"),
+        results.get("peak_bytes"),
     )
 
 

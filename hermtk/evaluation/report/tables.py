@@ -22,6 +22,7 @@ from hermtk.evaluation.report.words import (
     value_scale,
 )
 from hermtk.evaluation.report.worst import Worst
+from hermtk.memory import gib
 
 # rows of a table on the page; all of them are in report.json
 _MOST_ROWS = 15
@@ -182,6 +183,10 @@ def timing_tables(report: Report) -> tuple[Table, ...]:
     if timing is None:
         return ()
     rows = [("training, validations included", duration(timing.seconds))]
+    if report.cpu_seconds:
+        rows.append(("CPU time of training", duration(report.cpu_seconds)))
+    if report.peak_bytes:
+        rows.append(("most memory of the process", gib(report.peak_bytes)))
     if timing.steps_per_second:
         rows.append(("steps per second", f"{timing.steps_per_second:.3g}"))
     if timing.seconds_per_epoch:
