@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hermtk.ablation.findings import Findings
 from hermtk.ablation.jobs import Job
-from hermtk.ablation.running.local import workers_for
+from hermtk.ablation.running.local import visible_gpus, workers_for
 from hermtk.ablation.running.outcome import Outcome
 from hermtk.ablation.running.progress import Progress
 from hermtk.data.targets import find_target
@@ -37,7 +37,7 @@ _KINDS = {"better": "green", "worse": "red", "missing": "yellow"}
 def workers(prepared: "Prepared", cores: int) -> int:
     """How many runs go at once if nobody says."""
     left = [job for job in prepared.jobs if not job.finished]
-    return workers_for(left or prepared.jobs, cores, available())
+    return workers_for(left or prepared.jobs, cores, available(), len(visible_gpus()))
 
 
 def show_plan(prepared: "Prepared", workers: int, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from hermtk.ablation.arms import Arm
 from hermtk.ablation.jobs import Job
 from hermtk.ablation.running import local as local_module
 from hermtk.ablation.running import process
-from hermtk.ablation.running.local import Local, log_of, workers_for
+from hermtk.ablation.running.local import Local, log_of, visible_gpus, workers_for
 from hermtk.ablation.running.outcome import last_words
 from hermtk.ablation.running.process import Process
 from hermtk.ablation.running.progress import Progress, progress_of
@@ -279,6 +279,45 @@ def test_workers_are_limited_by_cores_and_memory(
 
 def test_a_device_holds_one_run():
     assert workers_for(arms((1, None), (1, None), device="cuda"), 8, None) == 1
+
+
+def test_every_gpu_holds_one_run():
+    several = arms(*[(1, None)] * 5, device="cuda")
+    assert workers_for(several, 8, None, gpus=3) == 3
+    # one that is named is one
+    assert workers_for(arms((1, None), (1, None), device="cuda:1"), 8, None, gpus=3) == 1
+
+
+def test_gpus_are_those_that_the_environment_shows(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(local_module.torch.cuda, "device_count", lambda: 2)
+    assert visible_gpus({}) == ["0", "1"]
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": "3, GPU-8f"}) == ["3", "GPU-8f"]
+    # what follows one that does not exist is not seen
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": "3,5,9"}) == ["3", "5"]
+    monkeypatch.setattr(local_module.torch.cuda, "device_count", lambda: 0)
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == []
+
+
+def test_runs_go_to_the_gpu_with_the_fewest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    script = "import os, time; print('sees', os.environ.get('CUDA_VISIBLE_DEVICES')); time.sleep({})"
+    made = [job(tmp_path, seed, config={"device": "cuda"}) for seed in range(4)]
+
+    def begun(one: Job, seconds: float, executor: Local) -> Process:
+        command = [sys.executable, "-c", script.format(seconds)]
+        return replace(executor, command=command).start(one, ())
+
+    executor = Local((), 2, 2, ["4", "7"])
+    first, second = begun(made[0], 60, executor), begun(made[1], 0, executor)
+    second.wait()
+    third = begun(made[2], 60, executor)
+    fourth = begun(replace(made[3], config=make_config({})), 0, executor)
+    said = []
+    for one, run in zip(made, (first, second, third, fourth), strict=True):
+        until(lambda one=one: "sees" in log_of(one).read_text())
+        said.append(log_of(one).read_text().split("sees ")[-1].split()[0])
+        run.kill()
+    assert said == ["4", "7", "7", "None"]
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 40))

@@ -152,10 +152,10 @@ def _numbers(words: str | None, name: str) -> Any:
 
 
 def _executor(cluster: list[str], workers: int, cores: int, folder: Path) -> "Executor":
-    from hermtk.ablation.running.local import Local
+    from hermtk.ablation.running.local import Local, visible_gpus
 
     if not cluster:
-        return Local(COMMAND, workers, cores)
+        return Local(COMMAND, workers, cores, visible_gpus())
     import yaml
 
     from hermtk.ablation.running.cluster import Cluster

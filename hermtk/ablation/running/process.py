@@ -43,7 +43,14 @@ class Process:
     On Linux it gets SIGTERM when the thread that started it ends, be it by SIGKILL.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, threads: int, locks: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        threads: int,
+        locks: Sequence[int] = (),
+        own: Mapping[str, str] | None = None,
+    ) -> None:
         """Start it.
 
         Args:
@@ -51,6 +58,7 @@ class Process:
             log: what it writes is added here.
             threads: of its arithmetic, where it has no number of its own.
             locks: file descriptors that it keeps open as long as it lives.
+            own: more variables of its environment.
 
         Raises:
             OSError: it cannot be started, or the log not be written.
@@ -67,7 +75,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=_environment(os.environ, threads),
+                env=_environment(os.environ, threads) | dict(own or {}),
                 start_new_session=True,
                 pass_fds=locks,
             )
