@@ -314,7 +314,7 @@ def test_runs_go_to_the_gpu_with_the_fewest(tmp_path: Path, monkeypatch: pytest.
     fourth = begun(replace(made[3], config=make_config({})), 0, executor)
     said = []
     for one, run in zip(made, (first, second, third, fourth), strict=True):
-        until(lambda one=one: "sees" in log_of(one).read_text())
+        until(lambda one=one: "sees " in log_of(one).read_text())
         said.append(log_of(one).read_text().split("sees ")[-1].split()[0])
         run.kill()
     assert said == ["4", "7", "7", "None"]
