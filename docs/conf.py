@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
     # type variables
     (r"py:class", r"hermtk\.training\.processes\.Value"),
     # their keys are tables on the page on the configuration
-    (r"py:class", r"hermtk\.(models\.build|training\.config)\.\w+Config"),
+    (r"py:class", r"hermtk\.(models|training)\.config\.\w+Config"),
 ]
 
 # an attribute's name in a list of attributes looks for a target, and several classes have a center

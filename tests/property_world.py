@@ -8,7 +8,8 @@ import torch
 from hermtk.data.structure import Structure
 from hermtk.data.targets import TARGETS, Target
 from hermtk.graph.build import build_graph
-from hermtk.models.build import ModelConfig, build_property
+from hermtk.models.build import build_property
+from hermtk.models.config import ModelConfig
 from hermtk.models.property import Property
 from hermtk.testing.structures import ORGANIC
 

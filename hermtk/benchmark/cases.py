@@ -12,7 +12,8 @@ from hermtk.benchmark.systems import System, structures
 from hermtk.errors import HermtkError, UnknownName
 from hermtk.graph.graph import batch
 from hermtk.kernels.library import compiler_missing
-from hermtk.models.build import DTYPES, ModelConfig, build_model
+from hermtk.models.build import DTYPES, build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.layers import make_layer
 from hermtk.models.looped import looped
 from hermtk.models.potential import Potential

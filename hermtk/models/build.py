@@ -1,13 +1,11 @@
 """From a model's description to the model."""
 
-from typing import Any
-
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from hermtk import registry
 from hermtk.data.targets import ENERGY, Target
 from hermtk.errors import ConfigError, UnknownName
+from hermtk.models.config import ModelConfig
 from hermtk.models.layers import make_layers
 from hermtk.models.network import Network
 from hermtk.models.potential import Potential
@@ -35,39 +33,6 @@ _CONTRADICTIONS = {
     ("extent", "intensive"): f"{_GROWS}, a mean over atoms does not",
     ("extent", "dipole"): "the extent is a second moment of electrons, not a first one",
 }
-
-
-class ModelConfig(BaseModel):
-    """What the user chooses of a model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    subnet: str = Field(default="painn", description="sub-network: see `hermtk list`")
-    variant: str = Field(
-        default="hvnet", description="homogeneous, hvnet, hpnet, htnet, or a relation scheme by name"
-    )
-    subnet_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show SUBNET`")
-    subnet_overrides: dict[str, str] = Field(
-        default_factory=dict,
-        description="other sub-networks for single relations, e.g. {Pt: unite, H-H: painn}",
-    )
-    override_options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="options of the sub-networks in subnet_overrides, by name"
-    )
-    relation_options: dict[str, Any] = Field(default_factory=dict, description="e.g. ordered for pairs")
-    readout: str | None = Field(
-        default=None,
-        description="what is read from the features: see `hermtk list readout`; the target's if absent",
-    )
-    readout_options: dict[str, Any] = Field(default_factory=dict, description="see `hermtk show READOUT`")
-    channels: int = Field(default=64, ge=4, description="width of the features")
-    layers: int = Field(default=3, ge=1, description="message-passing layers")
-    cutoff: float = Field(default=5.0, gt=0, description="Angstrom")
-    basis: str = Field(default="bessel", description="radial basis: bessel or gaussian")
-    n_basis: int = Field(default=7, ge=1, description="radial functions")
-    envelope: str = Field(default="polynomial", description="polynomial, or cosine (kinks in the forces)")
-    zbl: bool = Field(default=False, description="short-range nuclear repulsion")
-    dtype: str = Field(default="float32", description="float32 or float64")
 
 
 def build_model(

@@ -20,7 +20,8 @@ from hermtk.data.targets import ENERGY, Target, find_target
 from hermtk.errors import HermtkError, ModelFileError
 from hermtk.files import write_tensors
 from hermtk.graph.graph import Graph
-from hermtk.models.build import ModelConfig, build_for, readout_of
+from hermtk.models.build import build_for, readout_of
+from hermtk.models.config import ModelConfig
 from hermtk.models.layers import subnets_of
 from hermtk.models.potential import Potential
 from hermtk.models.property import Property

@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ase.data import chemical_symbols
 
 from hermtk import registry
 from hermtk.errors import ConfigError
+from hermtk.models.config import ModelConfig
 from hermtk.models.looped import for_each_relation
 from hermtk.models.mixed import Mixed
 from hermtk.relations.base import RelationTable
 from hermtk.subnets.base import Subnet, TypeBlindSubnet
-
-if TYPE_CHECKING:
-    from hermtk.models.build import ModelConfig
 
 _SHOWN = 6
 
@@ -27,7 +25,7 @@ class Share(NamedTuple):
     relations: list[int]
 
 
-def make_layers(config: "ModelConfig", table: RelationTable) -> list[Subnet]:
+def make_layers(config: ModelConfig, table: RelationTable) -> list[Subnet]:
     """Fresh layers of a model.
 
     Raises:
@@ -63,7 +61,7 @@ def make_layer(
     return subnet(channels, relations, n_radial, **options)
 
 
-def share_out(config: "ModelConfig", table: RelationTable) -> list[Share]:
+def share_out(config: ModelConfig, table: RelationTable) -> list[Share]:
     """Which subnet has which relations: first what the model's own has left, then the others by name.
 
     Raises:
@@ -87,7 +85,7 @@ def share_out(config: "ModelConfig", table: RelationTable) -> list[Share]:
     return [own, *others] if left else others
 
 
-def override_options(config: "ModelConfig") -> dict[str, dict[str, Any]]:
+def override_options(config: ModelConfig) -> dict[str, dict[str, Any]]:
     """The complete options of every subnet that overrides name.
 
     Raises:
@@ -107,12 +105,12 @@ def override_options(config: "ModelConfig") -> dict[str, dict[str, Any]]:
     }
 
 
-def subnets_of(config: "ModelConfig") -> list[str]:
+def subnets_of(config: ModelConfig) -> list[str]:
     """The names of a model's subnets, its own first."""
     return list(dict.fromkeys([config.subnet, *sorted(config.subnet_overrides.values())]))
 
 
-def subnets_in_words(config: "ModelConfig") -> str:
+def subnets_in_words(config: ModelConfig) -> str:
     """A model's subnets and what they are for: ``painn; unite for Pt, O``."""
     relations: dict[str, list[str]] = {}
     for relation, name in config.subnet_overrides.items():
@@ -120,7 +118,7 @@ def subnets_in_words(config: "ModelConfig") -> str:
     return "; ".join([config.subnet, *(f"{name} for {', '.join(them)}" for name, them in relations.items())])
 
 
-def any_type_blind(config: "ModelConfig") -> bool:
+def any_type_blind(config: ModelConfig) -> bool:
     """Whether a subnet of the model knows nothing of relations."""
     return any(issubclass(registry.find("subnet", name), TypeBlindSubnet) for name in subnets_of(config))
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hermtk.errors import ConfigError, UnknownName
-from hermtk.models.build import ModelConfig
+from hermtk.models.config import ModelConfig
 
 _S = TypeVar("_S", bound=BaseModel)
 # what pydantic calls that kind of ``data.train``

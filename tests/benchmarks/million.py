@@ -168,7 +168,8 @@ PHASES = {f.__name__: f for f in (write, verify, read, index, measure, stream, s
 
 
 def _model(layers: int, channels: int) -> Any:
-    from hermtk.models.build import ModelConfig, build_model
+    from hermtk.models.build import build_model
+    from hermtk.models.config import ModelConfig
 
     torch.manual_seed(0)
     config = ModelConfig(

@@ -35,7 +35,8 @@ def main() -> None:
 
     import hermtk.interfaces.ase as interface
     from hermtk.benchmark.systems import alloy, structures
-    from hermtk.models.build import ModelConfig, build_model
+    from hermtk.models.build import build_model
+    from hermtk.models.config import ModelConfig
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -23,7 +23,8 @@ def one(atoms: int, channels: int, layers: int) -> None:
     from hermtk.benchmark.measure import clocks
     from hermtk.benchmark.systems import alloy, structures
     from hermtk.graph.build import build_graph
-    from hermtk.models.build import ModelConfig, build_model
+    from hermtk.models.build import build_model
+    from hermtk.models.config import ModelConfig
     from hermtk.physics.derivatives import predict
 
     torch.set_num_threads(1)

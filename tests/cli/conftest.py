@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from hermtk.data.dataset import write_structures
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import save_model
 from hermtk_cli.main import run
 from training_world import clusters

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from hermtk import __version__
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import save_model
 from hermtk_cli.describe import option_docs
 

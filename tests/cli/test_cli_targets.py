@@ -10,7 +10,8 @@ import torch
 
 from hermtk.data.dataset import read_structures, write_structures
 from hermtk.data.targets import TARGETS
-from hermtk.models.build import ModelConfig, build_property
+from hermtk.models.build import build_property
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model, save_model
 from training_world import clusters
 

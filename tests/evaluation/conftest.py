@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from hermtk.data.structure import Structure
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.potential import Potential
 from hermtk.testing.structures import crystal, molecule
 

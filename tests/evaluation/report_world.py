@@ -14,7 +14,8 @@ from hermtk.evaluation.properties import evaluate_property
 from hermtk.evaluation.report.predicted import Predicted
 from hermtk.evaluation.report.record import RunRecord, read_run
 from hermtk.evaluation.report.relations import Shares
-from hermtk.models.build import ModelConfig, build_model, build_property
+from hermtk.models.build import build_model, build_property
+from hermtk.models.config import ModelConfig
 from hermtk.training.config import dump_config, make_config
 from training_world import clusters
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hermtk.data.structure import Structure
 from hermtk.evaluation.report.relations import Shares
 from hermtk.graph.neighbors import neighbor_pairs
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.potential import Potential
 from hermtk.testing.structures import crystal, molecule
 

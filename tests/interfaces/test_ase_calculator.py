@@ -21,7 +21,8 @@ from hermtk.errors import DataError, HermtkError, ModelFileError, UnknownElement
 from hermtk.graph.build import build_graph
 from hermtk.interfaces import ase as interface
 from hermtk.interfaces.ase import HermCalculator
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import save_model
 from hermtk.models.variants import VARIANTS
 from hermtk.physics.derivatives import predict

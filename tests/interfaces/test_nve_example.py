@@ -9,7 +9,8 @@ import torch
 from ase.build import bulk, molecule
 from ase.io import write
 
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import save_model
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "nve.py"

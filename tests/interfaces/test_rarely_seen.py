@@ -14,7 +14,8 @@ from hermtk.audit.views import views
 from hermtk.data.dataset import write_structures
 from hermtk.errors import RarelySeen
 from hermtk.interfaces.ase import HermCalculator
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model, save_model
 from hermtk_cli.main import run
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hermtk.errors import ConfigError, UnknownName
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.variants import VARIANTS, variant
 
 SMALL = {"channels": 4, "layers": 1, "n_basis": 3}

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from hermtk.errors import ModelFileError, PluginChanged
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model, model_needs, save_model
 from plugin_world import SUBNET, World
 

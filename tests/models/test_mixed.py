@@ -11,7 +11,8 @@ from torch import nn
 
 from hermtk.errors import ConfigError, HermtkError, UnknownName
 from hermtk.kernels.library import compiler_missing
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model, save_model
 from hermtk.models.layers import share_out
 from hermtk.models.mixed import Mixed
@@ -37,7 +38,8 @@ TYPED = [name for name in VARIANTS if name != "homogeneous"]
 COMPILED = """
 import torch
 from hermtk.graph.build import build_graph
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.physics.compiled import CompiledPotential
 from hermtk.physics.derivatives import predict
 from hermtk.testing import structures

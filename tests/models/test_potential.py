@@ -6,7 +6,8 @@ import torch
 from hermtk.errors import UnknownElement
 from hermtk.graph.build import build_graph
 from hermtk.graph.graph import Graph
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.potential import Potential
 from hermtk.physics.derivatives import predict
 from hermtk.testing import Subject, structures

@@ -9,7 +9,8 @@ from hermtk.data.targets import ENERGY, TARGETS, Target
 from hermtk.errors import ConfigError, HermtkError, ModelFileError
 from hermtk.graph.build import build_graph
 from hermtk.interfaces.ase import HermCalculator
-from hermtk.models.build import ModelConfig, build_model, readout_of
+from hermtk.models.build import build_model, readout_of
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model, save_model
 from hermtk.models.property import Property
 from hermtk.testing.structures import molecule

@@ -16,7 +16,8 @@ from hermtk.data.structure import Structure
 from hermtk.graph.build import build_graph
 from hermtk.interfaces.ase import HermCalculator
 from hermtk.kernels.library import compiler_missing
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.potential import Potential
 from hermtk.physics.compiled import CompiledPotential
 from hermtk.physics.derivatives import predict

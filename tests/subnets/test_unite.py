@@ -18,7 +18,8 @@ from hermtk.errors import ConfigError
 from hermtk.graph.build import build_graph
 from hermtk.graph.graph import edge_vectors
 from hermtk.kernels.library import compiler_missing
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model, save_model
 from hermtk.models.looped import looped
 from hermtk.nn.evnorm import over_channels

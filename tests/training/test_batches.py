@@ -14,7 +14,8 @@ from hermtk.data.statistics import elements_of
 from hermtk.data.store import Store
 from hermtk.data.storing import write_store
 from hermtk.errors import ConfigError
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.testing import structures as worlds
 from hermtk.training.data.batches import Batches, join, mean_neighbors, prepare, sizes_of
 from hermtk.training.data.order import Budget, Order

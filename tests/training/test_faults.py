@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from hermtk.data.dataset import read_structures, write_structures
 from hermtk.errors import RunError
 from hermtk.memory import out_of_memory
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.physics.derivatives import predict
 from hermtk.training.auto import begin_or_resume
 from hermtk.training.checkpoint import Progress

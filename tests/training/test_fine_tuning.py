@@ -22,7 +22,8 @@ from hermtk.data.statistics import ReferenceEnergies
 from hermtk.data.structure import Structure
 from hermtk.errors import ConfigError, ModelFileError, RunError, UnknownElement
 from hermtk.kernels.library import compiler_missing
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model
 from hermtk.physics.derivatives import predict
 from hermtk.training.config import RunConfig, make_config

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hermtk.graph.build import build_graph
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.physics.derivatives import Prediction
 from hermtk.training.config import LossConfig
 from hermtk.training.data.batches import Batch, join, prepare

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hermtk.data.dataset import file_digest, write_structures
 from hermtk.data.structure import Structure
 from hermtk.errors import ConfigError, DataError
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.physics.derivatives import Prediction, predict
 from hermtk.training.config import LossConfig, make_config
 from hermtk.training.data.batches import join, prepare, together

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hermtk.kernels.library import compiler_missing
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.potential import Potential
 from hermtk.physics.derivatives import predict
 from hermtk.training.data.batches import Batch, join, prepare

@@ -17,7 +17,7 @@ from hermtk.data.structure import Structure
 from hermtk.data.targets import TARGETS, Target, targeted, with_target
 from hermtk.errors import ConfigError, DataError, HermtkError, UnknownName
 from hermtk.evaluation.properties import evaluate_property
-from hermtk.models.build import ModelConfig
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model
 from hermtk.models.property import Property
 from hermtk.physics.derivatives import Prediction

@@ -13,7 +13,8 @@ from hermtk.data.structure import Structure
 from hermtk.data.targets import Target
 from hermtk.errors import DataError
 from hermtk.graph.graph import Graph
-from hermtk.models.build import ModelConfig, readout_of
+from hermtk.models.build import readout_of
+from hermtk.models.config import ModelConfig
 from hermtk.models.property import gather
 from hermtk.readouts.base import Readout, StructureReadout
 

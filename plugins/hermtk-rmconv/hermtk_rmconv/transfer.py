@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from hermtk.data.elements import number_of, symbols
 from hermtk.errors import ModelFileError
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.potential import Potential
 from hermtk_rmconv.original import Network
 

@@ -8,7 +8,8 @@ import torch
 from hermtk import registry
 from hermtk.data.dataset import write_structures
 from hermtk.graph.graph import edge_vectors
-from hermtk.models.build import ModelConfig, build_model
+from hermtk.models.build import build_model
+from hermtk.models.config import ModelConfig
 from hermtk.models.files import load_model, save_model
 from hermtk.models.variants import VARIANTS
 from hermtk.physics.derivatives import predict

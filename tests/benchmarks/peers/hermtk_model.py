@@ -24,7 +24,8 @@ def load(frames: list[Atoms], job: str, chosen: argparse.Namespace) -> Peer:
 
     import hermtk
     from hermtk.data.structure import Structure
-    from hermtk.models.build import ModelConfig, build_model
+    from hermtk.models.build import build_model
+    from hermtk.models.config import ModelConfig
     from hermtk.training.data.batches import join, mean_neighbors, prepare
 
     structures = [Structure(a.numbers, a.positions, a.cell.array, a.pbc) for a in frames]
