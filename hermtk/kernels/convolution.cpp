@@ -356,7 +356,8 @@ bool sound(const Problem<T>& p) {
          within(p.row, p.edges, p.rows) && (p.sources < 0 || within(p.source, p.edges, p.sources));
 }
 
-// the widest block that leaves work for every thread, but no narrower than a vector if the channels allow it; 0 if all is well
+// the widest block that leaves work for every thread, but no narrower than a vector if the channels, a multiple of 8, allow it;
+// 0 if all is well
 template <class T, template <class, int> class Choice>
 int dispatch(const Problem<T>& p) {
   if (!sound(p)) return 1;
@@ -366,9 +367,7 @@ int dispatch(const Problem<T>& p) {
   if (fits(64)) run<T>(p, Choice<T, 64>::pass, 64);
   else if (fits(32)) run<T>(p, Choice<T, 32>::pass, 32);
   else if (fits(16)) run<T>(p, Choice<T, 16>::pass, 16);
-  else if (fits(8)) run<T>(p, Choice<T, 8>::pass, 8);
-  else if (fits(4)) run<T>(p, Choice<T, 4>::pass, 4);
-  else run<T>(p, Choice<T, 1>::pass, 1);
+  else run<T>(p, Choice<T, 8>::pass, 8);
   return 0;
 }
 

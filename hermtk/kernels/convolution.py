@@ -17,6 +17,8 @@ from hermtk.errors import HermtkError
 from hermtk.kernels import library as _kernels
 
 _SUFFIX = {torch.float32: "float", torch.float64: "double"}
+# the library works on so many channels at once, or on twice, four or eight times as many
+BLOCK = 8
 _SIZES = (
     "edges",
     "graph_edges",
@@ -123,6 +125,8 @@ def _check(
     text: str,
 ) -> None:
     """The library trusts shapes and types; indices it looks at itself."""
+    if x.shape[2] % BLOCK:
+        raise ValueError(f"convolve: {x.shape[2]} channels are not a multiple of {BLOCK}")
     terms = _terms(text)
     *indices, ends = routes
     filters = len(terms.path_ends) * x.shape[2]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hermtk.kernels import convolution as kernels
 from hermtk.nn.couplings import Couplings
@@ -65,10 +66,25 @@ def convolve(
     """
     if kernels.usable(features):
         indices = (routes.edge, routes.source, routes.atom, routes.row, routes.relations.ends)
-        return kernels.convolve(
-            features, source, radial, weight, angular, *indices, routes.rows, couplings.text
+        channels, paths = features.shape[2], couplings.paths
+        spare = -channels % kernels.BLOCK
+        summed = kernels.convolve(
+            _widened(features, 1, spare),
+            None if source is None else _widened(source, paths, spare),
+            radial,
+            _widened(weight, paths, spare),
+            angular,
+            *indices,
+            routes.rows,
+            couplings.text,
         )
+        return summed[:, :, :channels] if spare else summed
     return convolve_by_torch(features, source, radial, weight, angular, couplings, routes)
+
+
+def _widened(rows: Tensor, paths: int, spare: int) -> Tensor:
+    """Zeros behind the channels of each path, so that the kernel can take whole blocks of them."""
+    return pad(rows.unflatten(-1, (paths, -1)), (0, spare)).flatten(-2) if spare else rows
 
 
 def convolve_by_torch(

@@ -20,7 +20,7 @@ from hermtk.subnets.painn import couplings as painn_couplings
 
 needs_kernels = pytest.mark.skipif(bool(library.compiler_missing()), reason=library.compiler_missing())
 
-# every width of the kernel's blocks, and channels that fit none of them
+# every width of the kernel's blocks, and channels that are filled up to one
 CHANNELS = (1, 3, 4, 5, 8, 16, 17, 24, 32, 48, 64, 128)
 PAINN = painn_couplings(projection=True)
 # a product of vectors with all of l = 1 and 2, and paths that send their filter into several components
@@ -276,12 +276,14 @@ def arguments(case: Problem) -> tuple:
 
 @needs_kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("case", [problem(), problem(source=False), problem(counts=(0, 0))])
+@pytest.mark.parametrize(
+    "case", [problem(channels=8), problem(channels=8, source=False), problem(counts=(0, 0), channels=8)]
+)
 def test_the_operators_keep_torchs_rules_for_operators(case: Problem, dtype: torch.dtype):
     case = case.changed(lambda value: value.to(dtype))
     *tensors, rows, text = arguments(case)
     torch.library.opcheck(torch.ops.hermtk.convolve.default, (*tensors, rows, text))
-    gradient = torch.randn(rows, case.couplings.outputs, 5, dtype=dtype, requires_grad=True)
+    gradient = torch.randn(rows, case.couplings.outputs, 8, dtype=dtype, requires_grad=True)
     for weights in (True, False):
         torch.library.opcheck(torch.ops.hermtk.convolve_backward.default, (gradient, *tensors, text, weights))
     fixed = [None if tensor is None else tensor.detach() for tensor in (gradient, *tensors)]
@@ -323,7 +325,7 @@ def test_a_device_or_type_without_kernels_is_left_to_torch():
 @pytest.mark.parametrize("index", [-1, 99])
 @needs_kernels
 def test_an_index_out_of_range_is_refused_rather_than_followed(place: int, index: int):
-    changed = list(arguments(problem()))
+    changed = list(arguments(problem(channels=8)))
     wrong = changed[5 + place].clone()
     wrong[-1] = index
     changed[5 + place] = wrong
@@ -334,7 +336,7 @@ def test_an_index_out_of_range_is_refused_rather_than_followed(place: int, index
 @needs_kernels
 @pytest.mark.parametrize("ends", [[3, 3, 8], [3, 3, 10], [3, 2, 9], [-1, 3, 9]])
 def test_relations_that_do_not_hold_all_edges_in_order_are_refused(ends: list[int]):
-    changed = list(arguments(problem(counts=(3, 0, 6))))
+    changed = list(arguments(problem(counts=(3, 0, 6), channels=8)))
     changed[9] = torch.tensor(ends, dtype=torch.int32)
     with pytest.raises(IndexError, match="do not lead to the last edge"):
         kernels.convolve(*changed)
@@ -347,12 +349,13 @@ def test_relations_that_do_not_hold_all_edges_in_order_are_refused(ends: list[in
         (
             0,
             lambda x: x[:, :2],
-            "features is (4, 2, 5) of torch.float64 on cpu, not (4, 3, 5) of torch.float64",
+            "features is (4, 2, 8) of torch.float64 on cpu, not (4, 3, 8) of torch.float64",
         ),
+        (0, lambda x: x[:, :, :5], "5 channels are not a multiple of 8"),
         (1, lambda phi: phi[:, :-1], "source is"),
         (2, lambda rho: rho[:, :-1], "radial is"),
         (3, lambda w: w[:2], "weight is"),
-        (3, lambda w: w.float(), "weight is (3, 3, 20) of torch.float32"),
+        (3, lambda w: w.float(), "weight is (3, 3, 32) of torch.float32"),
         (4, lambda y: y[:-1], "angular is"),
         (5, lambda edge: edge.int(), "routes.edge is (9,) of torch.int32 on cpu, not (9,) of torch.int64"),
         (8, lambda row: row[:-1], "routes.row is"),
@@ -360,7 +363,7 @@ def test_relations_that_do_not_hold_all_edges_in_order_are_refused(ends: list[in
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(place: int, change: Callable[[Tensor], Tensor], said: str):
-    changed = list(arguments(problem(counts=(3, 0, 6))))
+    changed = list(arguments(problem(counts=(3, 0, 6), channels=8)))
     changed[place] = change(changed[place].detach())
     with pytest.raises(ValueError, match="convolve: ") as refused:
         kernels.convolve(*changed)
