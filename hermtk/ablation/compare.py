@@ -1,6 +1,7 @@
 """From the runs of a study to its findings."""
 
 import json
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from hermtk.ablation.statistics import Draws, Paired, Sample, compare, holm
 from hermtk.ablation.study import dump_study
 from hermtk.ablation.verdict import verdicts
 from hermtk.evaluation.metrics import read_metrics, timing_of
+from hermtk.training.config import read_config
 
 _RELATION = "relation "
 
@@ -151,12 +153,21 @@ def _cost(job: Job) -> RunCost:
     results, time = job.results, timing_of(read_metrics(job.folder / "metrics.csv"))
     return RunCost(
         results["steps"],
-        float(time.epochs) if time else 0.0,
+        _epochs(job, results["steps"]) or (float(time.epochs) if time else 0.0),
         results["seconds"],
         results.get("cpu_seconds"),
         1e3 / (time.steps_per_second or time.steps / time.seconds) if time else None,
         results.get("device_peak_bytes") or results.get("peak_bytes"),
     )
+
+
+def _epochs(job: Job, steps: int) -> float | None:
+    """How often a run saw each training structure; None where batches are not of a fixed number of structures."""
+    size = read_config(job.folder / "config.yaml")["training"]["batch_size"]
+    facts = json.loads((job.folder / "run.json").read_text(encoding="utf-8"))
+    structures = facts["data"]["structures"]["train"]
+    # the last batch of an epoch may be smaller
+    return None if size is None else steps / math.ceil(structures / size)
 
 
 def _mean_seen(

@@ -66,7 +66,8 @@ def _headline(table: Table, found: Findings) -> Verdict:
         same = f"less than {100 * _SAME:.0f} % apart in {len(kinds)} {of} at {how}"
         return Verdict(f"Typing by element makes no difference to the {what}: {same}.", "alike")
     seeds = _counted(min(len(one.seeds) for one in table.differences))
-    none = f"no difference in {what} is shown in any {of} at {how} with {seeds}"
+    where = f"in any {of}" if len(kinds) > 1 else f"to {found.control}"
+    none = f"no difference in {what} is shown {where} at {how} with {seeds}"
     return Verdict(f"Undecided: {none}.", "undecided")
 
 

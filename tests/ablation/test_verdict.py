@@ -81,7 +81,7 @@ def test_forces_decide_the_headline_whatever_the_order_of_the_tables():
 
 def test_what_is_undecided_claims_nothing():
     said = list(verdicts(findings((FORCES, [difference(-284.0, 1500.0, 0.2)]))))
-    assert said[0].text.startswith("Undecided: no difference in force error is shown in any of 1 comparison")
+    assert said[0].text.startswith("Undecided: no difference in force error is shown to homogeneous")
     assert "-284 meV/Å" in said[1].text
     assert "95 % CI -1,784 to +1,216" in said[1].text
     assert "lowers" not in said[1].text
