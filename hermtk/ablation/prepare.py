@@ -138,9 +138,14 @@ def _hash(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:_HASH]
 
 
+def _asked(study: StudyConfig) -> dict[str, Any]:
+    """A study as plain values, wherever its data are."""
+    return study.model_dump(mode="json", exclude={"run": {"data": _FILES}})
+
+
 def _key_of_arms(study: StudyConfig, digests: dict[str, str]) -> str:
     """A hash of what decides the arms: with other seeds they stay the same, unless time is shared out among them."""
-    values = study.model_dump(mode="json", exclude={"run": {"data": _FILES}})
+    values = _asked(study)
     if study.budget is None:
         del values["seeds"]
     return _hash([values, _content(study.run.data, digests), __version__])
@@ -157,9 +162,9 @@ def _kept(folder: Path, study: StudyConfig, digests: dict[str, str]) -> list[Arm
     if made["key"] == _key_of_arms(study, digests):
         return [_moved(Arm.from_facts(facts), study.run.data) for facts in made["arms"]]
     before = yaml.safe_load((folder / STUDY).read_text(encoding="utf-8"))
-    now = study.model_dump(mode="json")
-    for values in (before, now):
-        values["run"]["data"] = {key: one for key, one in values["run"]["data"].items() if key not in _FILES}
+    for name in _FILES:
+        before["run"]["data"].pop(name, None)
+    now = _asked(study)
     different = [name for name in now if before.get(name) != now[name]] or ["data or version"]
     raise RunError(
         f"{folder} holds another study (different: {', '.join(different)}): choose another --out. More seeds can be added to a "

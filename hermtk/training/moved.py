@@ -23,7 +23,9 @@ def follow(folder: Path, wanted: DataConfig, data: Prepared) -> bool:
     stored = make_config(read_config(folder / "config.yaml"))
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     there, here = stored.data.files, wanted.files
-    before = [facts["data"]["sha256"].get(file) for file in there]
+    known = facts["data"]["sha256"]
+    # run.json has the new names already where this was killed between its two files
+    before = [known.get(old, known.get(new)) if old else None for old, new in zip(there, here, strict=False)]
     now = [data.digests.get(file or "") for file in here]
     # sets give their names to columns of metrics.csv
     if there == here or before != now or names_of(stored.data.sets) != names_of(wanted.sets):

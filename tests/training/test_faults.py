@@ -250,6 +250,10 @@ def test_auto_follows_data_that_have_moved(
     with pytest.raises(RunError, match=r"data\.train is .* there and .*elsewhere"):
         begin_or_resume(config(moved), folder, Watching())
     moved.write_bytes(cluster_file.read_bytes())
+    old = (folder / "config.yaml").read_text()
+    begin_or_resume(config(moved), folder, Watching())
+    # as if killed between the two files
+    (folder / "config.yaml").write_text(old)
     run = begin_or_resume(config(moved), folder, watching)
     assert "have moved" in watching.notes[0]
     run.train()
