@@ -83,7 +83,9 @@ class Network(nn.Module):
         for depth, layer in enumerate(self.layers):
             if depth:
                 features = exchange(features)
-            features = self.step(layer, features, edges, n_local)
+            # the first layer's higher orders are zero: what would come of them need not be computed
+            orders = 1 if depth == 0 and layer.opens else None
+            features = self.step(layer, features, edges, n_local, orders)
         return self.readout(tuple(f[:n_local] for f in features))
 
     def start(self, elements: Int[Tensor, " atoms"]) -> Features:
@@ -107,10 +109,12 @@ class Network(nn.Module):
         geometry = Geometry(vectors, distances, directions, weight, radial, angular)
         return Edges(union, geometry, torch.tanh(near))
 
-    def step(self, layer: nn.Module, features: Features, edges: Edges, n_local: int) -> Features:
-        """One layer: each local atom adds its relations' scaled increments."""
+    def step(
+        self, layer: nn.Module, features: Features, edges: Edges, n_local: int, orders: int | None = None
+    ) -> Features:
+        """One layer: each local atom adds its relations' scaled increments; it is shown the first ``orders``, all if None."""
         union = edges.union
-        increments = layer(features, edges)
+        increments = layer(features[:orders], edges)
         if len(self.table) > 1:
             scale = self.scale[union.centers.relation].reshape(-1, 1, 1)
             increments = tuple(scale * change for change in increments)

@@ -34,9 +34,12 @@ class EvNorm(nn.Module):
     def forward(
         self, features: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "rows invariants"], tuple[Tensor, ...]]:
-        """Features of order l are [rows, 2l+1, channels], and so are the directions; invariants order after order."""
+        """Features of order l are [rows, 2l+1, channels], and so are the directions; invariants order after order.
+
+        Of the orders that are given: the highest may be missing.
+        """
         norms = torch.stack([norm_over_components(f) for f in features], dim=1)  # (rows, orders, channels)
         sizes = torch.cat([features[0], norms[:, 1:]], dim=1)
         invariants = over_channels(sizes).flatten(1)
-        scales = (norms + torch.exp(-self.log_beta) + SOFT).reciprocal().split(1, dim=1)
+        scales = (norms + torch.exp(-self.log_beta[: len(features)]) + SOFT).reciprocal().split(1, dim=1)
         return invariants, tuple(f * scale for f, scale in zip(features, scales, strict=True))

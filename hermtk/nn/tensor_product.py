@@ -74,6 +74,18 @@ def message_couplings(l_max: int) -> Couplings:
     return Couplings(tuple(entries), inputs=size, angulars=size, outputs=start)
 
 
+@cache
+def opening_couplings(l_max: int) -> Couplings:
+    """Of ``message_couplings`` the paths (0, l, l), the first to each order: all there is while the features are scalars."""
+    entries = [
+        Entry(path=order, inp=0, ang=at, out=at, coefficient=float((2 * order + 1) ** 0.5 * values[m, m]))
+        for order, values in enumerate(coefficients((0, order, order))[0] for order in range(l_max + 1))
+        for m, at in enumerate(range(order**2, (order + 1) ** 2))
+    ]
+    size = (l_max + 1) ** 2
+    return Couplings(tuple(entries), inputs=1, angulars=size, outputs=size)
+
+
 class TensorProduct(nn.Module):
     """All allowed products of two sets of spherical tensors, channel by channel; products to the same order are added.
 
@@ -92,6 +104,14 @@ class TensorProduct(nn.Module):
         self.couplings = Couplings(tuple(entries), inputs=size, angulars=1, outputs=size)
         # no buffer: single precision would cost it digits for good
         self.dense = torch.as_tensor(dense.reshape(size * size, size).T.copy())
+
+        self.by_scalars = [float(dense[0, order**2, order**2]) for order in range(l_max + 1)]
+
+    def with_scalars(
+        self, scalars: Float[Tensor, "rows 1 channels"], b: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        """The same where the first of the two has no other orders; b and the product order by order."""
+        return tuple(factor * scalars * f for factor, f in zip(self.by_scalars, b, strict=True))
 
     def forward(
         self, a: Float[Tensor, "rows size channels"], b: Float[Tensor, "rows size channels"]

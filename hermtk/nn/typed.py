@@ -7,7 +7,7 @@ differentiation works, also under ``torch.compile`` and in float64. In eager flo
 same with less overhead, unless there are many rows and a bias, which it cannot add.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -48,20 +48,16 @@ class TypedLinear(nn.Module):
 
     def forward(self, x: Float[Tensor, "rows inputs"], rows: Rows) -> Float[Tensor, "rows outputs"]:
         """Map every row with its relation's weights."""
-        relations = self.weight.shape[0]
-        if self.bias is None:
-            return typed_product(x, self.weight, rows)
-        if relations == 1:
-            return torch.addmm(self.bias, x, self.weight[0])
-        if self._one_call_each(x):
-            return _segment_affine(x, self.weight, self.bias, rows.relation, rows.ends)
-        return typed_product(x, self.weight, rows) + self.bias.index_select(0, rows.relation)
+        return _affine(x, self.weight, self.bias, rows)
 
-    def _one_call_each(self, x: Tensor) -> bool:
-        # not in training, where the operator would always compute the weights' gradient, wanted or not
-        learning = self.weight.requires_grad and torch.is_grad_enabled()
-        many = x.shape[0] >= _MANY * self.weight.shape[0]
-        return many and not learning and not torch.compiler.is_compiling()
+    def part(
+        self, x: Float[Tensor, "rows some"], rows: Rows, outputs: Sequence[slice] | None = None
+    ) -> Float[Tensor, "rows wanted"]:
+        """What x makes as the first of the inputs, the others zero; of the outputs those in ``outputs``, if given."""
+        weight, bias = self.weight[:, : x.shape[1]].contiguous(), self.bias
+        if outputs is not None:
+            weight, bias = columns(weight, outputs), None if bias is None else columns(bias, outputs)
+        return _affine(x, weight, bias, rows)
 
     def extra_repr(self) -> str:
         """Relations x inputs -> outputs."""
@@ -80,6 +76,34 @@ class TypedMLP(nn.Module):
     def forward(self, x: Float[Tensor, "rows inputs"], rows: Rows) -> Float[Tensor, "rows outputs"]:
         """Both layers with the row's relation."""
         return self.second(F.silu(self.first(x, rows)), rows)
+
+    def part(
+        self, x: Float[Tensor, "rows some"], rows: Rows, outputs: Sequence[slice]
+    ) -> Float[Tensor, "rows wanted"]:
+        """What x makes as the first of the inputs, the others zero; of the outputs those in ``outputs``."""
+        return self.second.part(F.silu(self.first.part(x, rows)), rows, outputs)
+
+
+def columns(weight: Float[Tensor, "*any outputs"], wanted: Sequence[slice]) -> Float[Tensor, "*any wanted"]:
+    """Some of the outputs."""
+    return torch.cat([weight[..., some] for some in wanted], dim=-1)
+
+
+def _one_call_each(x: Tensor, weight: Tensor) -> bool:
+    # not in training, where the operator would always compute the weights' gradient, wanted or not
+    learning = weight.requires_grad and torch.is_grad_enabled()
+    many = x.shape[0] >= _MANY * weight.shape[0]
+    return many and not learning and not torch.compiler.is_compiling()
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor | None, rows: Rows) -> Tensor:
+    if bias is None:
+        return typed_product(x, weight, rows)
+    if weight.shape[0] == 1:
+        return torch.addmm(bias, x, weight[0])
+    if _one_call_each(x, weight):
+        return _segment_affine(x, weight, bias, rows.relation, rows.ends)
+    return typed_product(x, weight, rows) + bias.index_select(0, rows.relation)
 
 
 def over_components(rows: Rows, components: int) -> Rows:

@@ -122,6 +122,11 @@ class Subnet(Orders):
         self.relations = relations
         self.n_radial = n_radial
 
+    @property
+    def opens(self) -> bool:
+        """Whether, as the first layer, it takes the scalars alone for features whose higher orders are all zero."""
+        return False
+
     @abstractmethod
     def forward(self, features: Features, edges: Edges) -> Features:
         """The change of each centre slot, [Q, 2l+1, channels] per order, from the features of all atoms, [A, 2l+1, channels]."""

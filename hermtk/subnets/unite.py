@@ -16,8 +16,14 @@ from hermtk.nn.evnorm import EvNorm, over_channels
 from hermtk.nn.safe import norm_over_components
 from hermtk.nn.segment import segment_sum
 from hermtk.nn.spherical import SphericalLinear
-from hermtk.nn.tensor_product import TensorProduct, message_couplings, paths_to
-from hermtk.nn.typed import TypedLinear, TypedMLP
+from hermtk.nn.tensor_product import (
+    TensorProduct,
+    allowed_paths,
+    message_couplings,
+    opening_couplings,
+    paths_to,
+)
+from hermtk.nn.typed import TypedLinear, TypedMLP, columns
 from hermtk.relations.union import Rows
 from hermtk.subnets.base import Edges, Features, Subnet
 
@@ -59,7 +65,10 @@ class Unite(Subnet):
         hidden = hidden or channels
         counts, all_orders = paths_to(l_max), (l_max + 1) * channels
         self.orders, self.counts, self.heads = tuple(range(1, 2 * l_max + 2, 2)), counts, heads
-        self.couplings = message_couplings(l_max)
+        self.couplings, self.opening = message_couplings(l_max), opening_couplings(l_max)
+        # the columns of ``sent`` that scalars fill
+        firsts = [allowed_paths(l_max).index((0, order, order)) for order in range(l_max + 1)]
+        self.opening_columns = [slice(path * channels, (path + 1) * channels) for path in firsts]
         sent = self.couplings.paths * channels
         self.up = SphericalLinear(relations, [channels] * len(counts), channels)
         self.source = TypedMLP(relations, channels, hidden, sent)
@@ -77,6 +86,10 @@ class Unite(Subnet):
     def l_max(self) -> int:
         return len(self.orders) - 1
 
+    @property
+    def opens(self) -> bool:
+        return self.attention is None
+
     def forward(self, features: Features, edges: Edges) -> Features:
         """Message, then the point-wise interaction of state and message, per relation.
 
@@ -85,27 +98,48 @@ class Unite(Subnet):
         union, rows = edges.union, edges.union.centers
         sides = self._messages(features, edges)
         g = sides[0] if len(sides) == 1 else _added(*sides)
-        sizes, left = self.state_norm(
-            tuple(f.index_select(0, union.center_atom) for f in features[: len(self.orders)])
-        )
-        right = g
-        if union.mixed is not None:
-            # a mixed triad couples its two sides
-            _, first = self.state_norm(sides[0])
-            left, right = _where(union.mixed, first, left), _where(union.mixed, sides[1], g)
-        f = _gated(self.state_gate(sizes, rows), self.inward(left, rows))
-        q = _added(g, self.product(torch.cat(f, dim=1), torch.cat(right, dim=1)).split(self.orders, dim=1))
+        own = tuple(f.index_select(0, union.center_atom) for f in features[: len(self.orders)])
+        if len(own) < len(self.orders) and union.mixed is None:
+            q = _added(g, self._opening_product(own[0], g, rows))
+        else:
+            own += tuple(own[0].new_zeros(own[0].shape[0], n, self.channels) for n in self.orders[len(own) :])
+            q = _added(g, self._product(own, g, sides, edges))
         sizes, directions = self.message_norm(q)
         # without messages g and q are zero, and so is the change: no presence is needed
         return _added(g, _gated(self.message_gate(sizes, rows), self.outward(directions, rows)))
+
+    def _product(self, own: Features, g: Features, sides: list[Features], edges: Edges) -> Features:
+        """State times messages; a mixed triad couples its two sides instead."""
+        union, rows = edges.union, edges.union.centers
+        sizes, left = self.state_norm(own)
+        right = g
+        if union.mixed is not None:
+            _, first = self.state_norm(sides[0])
+            left, right = _where(union.mixed, first, left), _where(union.mixed, sides[1], g)
+        f = _gated(self.state_gate(sizes, rows), self.inward(left, rows))
+        return self.product(torch.cat(f, dim=1), torch.cat(right, dim=1)).split(self.orders, dim=1)
+
+    def _opening_product(self, scalars: Float[Tensor, "Q 1 C"], g: Features, rows: Rows) -> Features:
+        """State times messages where the state's higher orders are zero."""
+        sizes, left = self.state_norm((scalars,))
+        gates = self.state_gate.part(sizes, rows, [slice(self.channels)])
+        return self.product.with_scalars(gates.unsqueeze(1) * self.inward.part(left, rows)[0], g)
 
     def _messages(self, features: Features, edges: Edges) -> list[Features]:
         """Sums over each centre slot's edges, for each side of a triad."""
         union, geometry = edges.union, edges.geometry
         sources = tuple(f.index_select(0, union.source_atom) for f in features[: len(self.orders)])
         # of normalised scalars: a product of features with features would grow from layer to layer
-        phi = self.source(over_channels(sources[0].squeeze(1)), union.sources)  # (P, paths C)
-        up = torch.cat(self.up(sources, union.sources), dim=1)  # (P, S, C)
+        scalars = over_channels(sources[0].squeeze(1))
+        opening = len(sources) < len(self.orders)
+        if opening:
+            couplings, weight = self.opening, columns(self.filter.weight, self.opening_columns)
+            phi = self.source.part(scalars, union.sources, self.opening_columns)  # (P, orders C)
+            up = self.up.part(sources, union.sources)[0]  # (P, 1, C)
+        else:
+            couplings, weight = self.couplings, self.filter.weight
+            phi = self.source(scalars, union.sources)  # (P, paths C)
+            up = torch.cat(self.up(sources, union.sources), dim=1)  # (P, S, C)
         slots, sides = union.center_atom.shape[0], union.sides
         into, rows = union.center_side, sides * slots
         if self.attention is not None:
@@ -113,16 +147,16 @@ class Unite(Subnet):
             rows = into.shape[0]
             into = torch.arange(rows, device=into.device)
         routes = Routes(union.edge, union.neighbor, union.neighbor, into, rows, union.edges)
-        angular = geometry.angular[:, : self.couplings.angulars]
-        sums = convolve(up, phi, geometry.radial, self.filter.weight, angular, self.couplings, routes)
+        angular = geometry.angular[:, : couplings.angulars]
+        sums = convolve(up, phi, geometry.radial, weight, angular, couplings, routes)
         if self.attention is not None:
             sums = segment_sum(
                 self._attended(sums, self.attention, union.edges), union.center_side, sides * slots
             )
-        return [
-            self.mix(self._by_order(side), union.centers)
-            for side in sums.unflatten(0, (sides, slots)).unbind()
-        ]
+        by_side = sums.unflatten(0, (sides, slots)).unbind()
+        if opening:
+            return [self.mix.part(side.split(self.orders, dim=1), union.centers) for side in by_side]
+        return [self.mix(self._by_order(side), union.centers) for side in by_side]
 
     def _attended(
         self, messages: Float[Tensor, "K outputs C"], attention: TypedMLP, rows: Rows

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hermtk.nn.typed import TypedLinear, TypedMLP, over_components, typed_product, typed_product_reference
+from hermtk.nn.typed import (
+    TypedLinear,
+    TypedMLP,
+    _one_call_each,
+    over_components,
+    typed_product,
+    typed_product_reference,
+)
 from hermtk.relations.union import Rows
 
 # relations without rows first, amid, last and everywhere
@@ -154,7 +161,21 @@ def test_many_rows_of_fixed_weights_get_the_same_with_the_same_slopes(dtype):
     trained = layer(x, split)
     (slopes,) = torch.autograd.grad(trained.square().sum(), x)
     layer.requires_grad_(False)
-    assert layer._one_call_each(x)
+    assert _one_call_each(x, layer.weight)
     fixed = layer(x, split)
     torch.testing.assert_close(fixed, trained)
     torch.testing.assert_close(torch.autograd.grad(fixed.square().sum(), x)[0], slopes)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_part_of_a_map_takes_the_other_inputs_for_zero(split, bias):
+    relation = torch.repeat_interleave(torch.arange(len(split)), torch.tensor(split))
+    rows = Rows(relation, torch.tensor(split).cumsum(0).to(torch.int32))
+    layer = TypedLinear(len(split), 6, 8, bias=bias).double()
+    torch.nn.init.normal_(layer.weight)
+    x = torch.randn(len(relation), 4, dtype=torch.float64)
+    whole = layer(torch.cat([x, torch.zeros(len(relation), 2, dtype=torch.float64)], dim=1), rows)
+    torch.testing.assert_close(layer.part(x, rows), whole)
+    wanted = [slice(6, 8), slice(0, 3)]
+    torch.testing.assert_close(layer.part(x, rows, wanted), whole[:, [6, 7, 0, 1, 2]])

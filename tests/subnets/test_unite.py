@@ -132,6 +132,39 @@ def test_a_layer_does_what_its_formulas_say(variant, l_max, heads):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.parametrize("l_max", L_MAX)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_layer_that_is_shown_scalars_alone_takes_the_rest_for_zero(variant, l_max):
+    layer, features, edges = world(variant, l_max)
+    zeros = (features[0], *(torch.zeros_like(f) for f in features[1:]))
+    found, learnt = changes_and_slopes(layer, features[:1], edges)
+    expected, wanted = changes_and_slopes(layer, zeros, edges)
+    for here, there in zip(found, expected, strict=True):
+        assert float(there.abs().max()) > 1e-3
+        torch.testing.assert_close(here, there, rtol=1e-10, atol=1e-11)
+    for name, there in wanted.items():
+        torch.testing.assert_close(learnt[name], there, rtol=1e-9, atol=1e-10, msg=name)
+
+
+def changes_and_slopes(layer: Unite, features: Features, edges: Edges) -> tuple[Features, dict[str, Tensor]]:
+    """The changes, and the derivatives of the sum of their squares by the layer's parameters."""
+    layer.requires_grad_(True).zero_grad()
+    changes = layer(features, edges)
+    torch.cat([change.flatten() for change in changes]).square().sum().backward()
+    slopes = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in layer.named_parameters()}
+    return tuple(change.detach() for change in changes), slopes
+
+
+@pytest.mark.parametrize(("heads", "orders"), [(0, [1, 4, 4]), (2, [4, 4, 4])])
+def test_a_model_opens_with_scalars_alone_where_its_subnet_can(heads, orders):
+    subject, shown = Subject("unite", "hpnet", {"l_max": 3, "heads": heads}, layers=3), []
+    potential = subject.make(ORGANIC)
+    for layer in potential.network.layers:
+        layer.register_forward_pre_hook(lambda _, given: shown.append(len(given[0])))
+    subject.result(potential, structures.molecule((6, 8, 1, 6)))
+    assert shown == orders
+
+
 @pytest.mark.parametrize("heads", [0, 2])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_one_module_per_relation_does_the_same(variant, heads):
