@@ -2,7 +2,8 @@
 //
 // Channels are independent of each other, so the work is cut into blocks of B channels: a block's rows stay in the cache, and
 // threads take blocks. Edges come sorted by relation and go four at a time through the filter, so that a relation's weights are
-// read once for four edges. Nothing of the size edges x channels is ever written to memory.
+// read once for four edges. Entries of a path that share their input are a run: what depends on the input alone is computed once
+// for all of them. Nothing of the size edges x channels is ever written to memory.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,9 +14,10 @@ template <class T>
 struct Problem {
   int64_t edges, graph_edges, sources, atoms, rows;  // sources -1 without phi
   int64_t relations, channels, paths, radials, inputs, angulars, outputs, entries, threads;
-  const int32_t* table;                       // [entries, 4] by path: path, input (-1: the filter alone), angular, output
-  const int32_t* path_ends;                   // [paths]: where the entries of each path end
+  const int32_t* table;                       // [entries, 2] by path, by input: angular, output
   const double* coefficients;                 // [entries]
+  const int32_t* runs;                        // [runs, 2]: input (-1: the filter alone), where its entries in the path end
+  const int32_t* path_ends;                   // [paths]: where the runs of each path end
   const int64_t *edge, *source, *atom, *row;  // [edges]
   const int32_t* ends;                        // [relations]
   const T *x, *phi, *rho, *w, *y;             // values; phi null for one
@@ -159,16 +161,19 @@ void forward_block(const Problem<T>& p, int first, T*, T*) {
   using K = Block<T, B>;
   using V = typename K::V;
   std::vector<T> f(GROUP * p.paths * B), s(p.entries);
+  const std::vector<T> c(p.coefficients, p.coefficients + p.entries);
   const int64_t size = p.radials * p.paths * p.channels, C = p.channels;
   over_groups(p, [&](int64_t r, const Group& group, int64_t k) {
+    // in registers: for all the compiler knows, results overlap with the problem
+    const int32_t *table = p.table, *runs = p.runs, *path_ends = p.path_ends;
     filter<T, B>(p, p.rho, p.w + r * size, group, first, f.data());
     for (int e = 0; e < group.count; ++e, ++k) {
       const T* y = p.y + p.edge[k] * p.angulars;
       const T* x = p.x + p.atom[k] * p.inputs * C + first;
       const T* phi = p.phi ? p.phi + p.source[k] * p.paths * C + first : nullptr;
       T* out = p.out + p.row[k] * p.outputs * C + first;
-      for (int64_t i = 0; i < p.entries; ++i) s[i] = T(p.coefficients[i]) * y[p.table[4 * i + 2]];
-      int64_t i = 0;
+      for (int64_t i = 0; i < p.entries; ++i) s[i] = c[i] * y[table[2 * i]];
+      int64_t i = 0, run = 0;
       for (int64_t path = 0; path < p.paths; ++path) {
         V w[K::N];
 #pragma GCC unroll 8
@@ -176,16 +181,15 @@ void forward_block(const Problem<T>& p, int first, T*, T*) {
           w[v] = K::at(f.data() + (e * p.paths + path) * B)[v];
           if (phi) w[v] *= K::at(phi + path * C)[v];
         }
-        for (; i < p.path_ends[path]; ++i) {
-          const int32_t in = p.table[4 * i + 1];
-          V* o = K::at(out + p.table[4 * i + 3] * C);
-          if (in < 0) {
+        for (; run < path_ends[path]; ++run) {
+          const int32_t in = runs[2 * run], end = runs[2 * run + 1];
+          V sent[K::N];
 #pragma GCC unroll 8
-            for (int v = 0; v < K::N; ++v) o[v] += s[i] * w[v];
-          } else {
-            const V* xi = K::at(x + in * C);
+          for (int v = 0; v < K::N; ++v) sent[v] = in < 0 ? w[v] : K::at(x + in * C)[v] * w[v];
+          for (; i < end; ++i) {
+            V* o = K::at(out + table[2 * i + 1] * C);
 #pragma GCC unroll 8
-            for (int v = 0; v < K::N; ++v) o[v] += s[i] * xi[v] * w[v];
+            for (int v = 0; v < K::N; ++v) o[v] += s[i] * sent[v];
           }
         }
       }
@@ -198,17 +202,20 @@ void backward_block(const Problem<T>& p, int first, T* radial, T* angular) {
   using K = Block<T, B>;
   using V = typename K::V;
   std::vector<T> f(GROUP * p.paths * B), gf(GROUP * p.paths * B), s(p.entries), ysum(p.angulars * K::L);
+  const std::vector<T> c(p.coefficients, p.coefficients + p.entries);
   const int64_t size = p.radials * p.paths * p.channels, C = p.channels;
   over_groups(p, [&](int64_t r, const Group& group, int64_t k) {
+    // in registers: for all the compiler knows, results overlap with the problem
+    const int32_t *table = p.table, *runs = p.runs, *path_ends = p.path_ends;
     filter<T, B>(p, p.rho, p.w + r * size, group, first, f.data());
     for (int e = 0; e < group.count; ++e, ++k) {
       const T* y = p.y + p.edge[k] * p.angulars;
       const int64_t at = p.atom[k] * p.inputs * C + first, from = p.source[k] * p.paths * C + first;
       const T* g = p.g + p.row[k] * p.outputs * C + first;
-      for (int64_t i = 0; i < p.entries; ++i) s[i] = T(p.coefficients[i]) * y[p.table[4 * i + 2]];
+      for (int64_t i = 0; i < p.entries; ++i) s[i] = c[i] * y[table[2 * i]];
       std::fill(ysum.begin(), ysum.end(), T(0));
       int64_t start = 0;
-      for (int64_t path = 0; path < p.paths; start = p.path_ends[path], ++path) {
+      for (int64_t path = 0; path < p.paths; start = path_ends[path], ++path) {
         const int64_t place = (e * p.paths + path) * B;
 #pragma GCC unroll 8
         for (int v = 0; v < K::N; ++v) {
@@ -216,19 +223,17 @@ void backward_block(const Problem<T>& p, int first, T* radial, T* angular) {
           const V phi = p.phi ? K::at(p.phi + from + path * C)[v] : V{} + T(1);
           const V w = phi * fv;
           V gw = {};
-          for (int64_t i = start; i < p.path_ends[path]; ++i) {
-            const int32_t in = p.table[4 * i + 1];
-            V& ys = K::at(ysum.data() + p.table[4 * i + 2] * K::L)[0];
-            const V go = K::at(g + p.table[4 * i + 3] * C)[v];
-            if (in < 0) {
-              gw += s[i] * go;
-              ys += T(p.coefficients[i]) * go * w;
-            } else {
-              const V left = go * K::at(p.x + at + in * C)[v];
-              gw += s[i] * left;
-              K::at(p.gx + at + in * C)[v] += s[i] * go * w;
-              ys += T(p.coefficients[i]) * left * w;
+          for (int64_t run = start; run < path_ends[path]; ++run) {
+            const int32_t in = runs[2 * run];
+            const V x = in < 0 ? V{} + T(1) : K::at(p.x + at + in * C)[v], xw = x * w;
+            V back = {};
+            for (int32_t i = run ? runs[2 * run - 1] : 0; i < runs[2 * run + 1]; ++i) {
+              const V go = K::at(g + table[2 * i + 1] * C)[v];
+              back += s[i] * go;
+              K::at(ysum.data() + table[2 * i] * K::L)[0] += c[i] * go * xw;
             }
+            gw += back * x;
+            if (in >= 0) K::at(p.gx + at + in * C)[v] += back * w;
           }
           if (p.phi) K::at(p.gphi + from + path * C)[v] += gw * fv;
           K::at(gf.data() + place)[v] = gw * phi;
@@ -249,8 +254,11 @@ void second_block(const Problem<T>& p, int first, T* radial, T* angular) {
   using V = typename K::V;
   const int64_t room = GROUP * p.paths * B;
   std::vector<T> f(room), tf(room), gf(room), gtf(room), s(p.entries), ts(p.entries), ysum(p.angulars * K::L);
+  const std::vector<T> c(p.coefficients, p.coefficients + p.entries);
   const int64_t size = p.radials * p.paths * p.channels, C = p.channels;
   over_groups(p, [&](int64_t r, const Group& group, int64_t k) {
+    // in registers: for all the compiler knows, results overlap with the problem
+    const int32_t *table = p.table, *runs = p.runs, *path_ends = p.path_ends;
     const T *w0 = p.w + r * size, *tw0 = p.tw ? p.tw + r * size : nullptr;
     filter<T, B>(p, p.rho, w0, group, first, f.data());
     filter<T, B>(p, p.trho, w0, group, first, tf.data());
@@ -260,12 +268,12 @@ void second_block(const Problem<T>& p, int first, T* radial, T* angular) {
       const int64_t at = p.atom[k] * p.inputs * C + first, from = p.source[k] * p.paths * C + first;
       const int64_t to = p.row[k] * p.outputs * C + first;
       for (int64_t i = 0; i < p.entries; ++i) {
-        s[i] = T(p.coefficients[i]) * y[p.table[4 * i + 2]];
-        ts[i] = T(p.coefficients[i]) * ty[p.table[4 * i + 2]];
+        s[i] = c[i] * y[table[2 * i]];
+        ts[i] = c[i] * ty[table[2 * i]];
       }
       std::fill(ysum.begin(), ysum.end(), T(0));
       int64_t start = 0;
-      for (int64_t path = 0; path < p.paths; start = p.path_ends[path], ++path) {
+      for (int64_t path = 0; path < p.paths; start = path_ends[path], ++path) {
         const int64_t place = (e * p.paths + path) * B;
 #pragma GCC unroll 8
         for (int v = 0; v < K::N; ++v) {
@@ -274,25 +282,23 @@ void second_block(const Problem<T>& p, int first, T* radial, T* angular) {
           const V tphi = p.tphi ? K::at(p.tphi + from + path * C)[v] : V{};
           const V w = phi * fv, tw = tphi * fv + phi * tfv;
           V one = {}, two = {};  // dS/dw and dS/dw'
-          for (int64_t i = start; i < p.path_ends[path]; ++i) {
-            const int32_t in = p.table[4 * i + 1];
-            V& ys = K::at(ysum.data() + p.table[4 * i + 2] * K::L)[0];
-            const int64_t o = to + p.table[4 * i + 3] * C;
-            const V go = K::at(p.g + o)[v];
-            if (in < 0) {
-              K::at(p.out + o)[v] += ts[i] * w + s[i] * tw;
-              ys += T(p.coefficients[i]) * go * tw;
-              one += ts[i] * go;
-              two += s[i] * go;
-            } else {
-              const V x = K::at(p.x + at + in * C)[v], tx = K::at(p.tx + at + in * C)[v];
-              const V moved = s[i] * tx + ts[i] * x, still = s[i] * x;
-              K::at(p.out + o)[v] += moved * w + still * tw;
-              K::at(p.gx + at + in * C)[v] += go * (ts[i] * w + s[i] * tw);
-              ys += T(p.coefficients[i]) * go * (tx * w + x * tw);
-              one += moved * go;
-              two += still * go;
+          for (int64_t run = start; run < path_ends[path]; ++run) {
+            const int32_t in = runs[2 * run];
+            const V x = in < 0 ? V{} + T(1) : K::at(p.x + at + in * C)[v];
+            const V tx = in < 0 ? V{} : K::at(p.tx + at + in * C)[v];
+            const V xw = x * w, txw = tx * w + x * tw;
+            V back = {}, tback = {};
+            for (int32_t i = run ? runs[2 * run - 1] : 0; i < runs[2 * run + 1]; ++i) {
+              const int64_t o = to + table[2 * i + 1] * C;
+              const V go = K::at(p.g + o)[v];
+              K::at(p.out + o)[v] += s[i] * txw + ts[i] * xw;
+              K::at(ysum.data() + table[2 * i] * K::L)[0] += c[i] * go * txw;
+              back += s[i] * go;
+              tback += ts[i] * go;
             }
+            one += back * tx + tback * x;
+            two += back * x;
+            if (in >= 0) K::at(p.gx + at + in * C)[v] += back * tw + tback * w;
           }
           if (p.phi) K::at(p.gphi + from + path * C)[v] += one * fv + two * tfv;
           K::at(gf.data() + place)[v] = one * phi + two * tphi;

@@ -31,7 +31,7 @@ _SIZES = (
     "radials",
     "inputs",
 )
-_INDICES = ("table", "path_ends", "coefficients", "edge", "source", "atom", "row", "ends")
+_INDICES = ("table", "coefficients", "runs", "path_ends", "edge", "source", "atom", "row", "ends")
 _VALUES = ("input", "source_values", "radial", "weight", "angular", "gradient")
 _TANGENTS = ("input_tangent", "source_tangent", "radial_tangent", "weight_tangent", "angular_tangent")
 _RESULTS = ("output", "input_result", "source_result", "radial_result", "weight_result", "angular_result")
@@ -56,24 +56,32 @@ def usable(features: Tensor) -> bool:
 
 
 class _Terms(NamedTuple):
-    """The text of ``Couplings`` as the library reads it, sorted by path."""
+    """The text of ``Couplings`` as the library reads it: by path, then by input, each input of a path being one run."""
 
     inputs: int
     angulars: int
     outputs: int
-    table: np.ndarray  # path, input, angular, output component
-    path_ends: np.ndarray
+    table: np.ndarray  # angular and output component of each entry
     coefficients: np.ndarray
+    runs: np.ndarray  # input of each run, and where its entries end
+    path_ends: np.ndarray  # where the runs of each path end
 
 
 @cache
 def _terms(text: str) -> _Terms:
     sizes, *entries = (part.split() for part in text.split(";"))
-    entries.sort(key=lambda entry: int(entry[0]))
+    entries.sort(key=lambda entry: (int(entry[0]), int(entry[1])))
     table = np.array([[int(number) for number in entry[:4]] for entry in entries], dtype=np.int32)
-    ends = np.searchsorted(table[:, 0], np.arange(table[-1, 0] + 1), side="right").astype(np.int32)
-    inputs, angulars, outputs = map(int, sizes)
-    return _Terms(inputs, angulars, outputs, table, ends, np.array([float(entry[4]) for entry in entries]))
+    last = np.append(np.diff(table[:, :2], axis=0).any(axis=1), True).nonzero()[0]
+    runs = np.stack([table[last, 1], last + 1], axis=1).astype(np.int32)
+    paths = np.arange(table[-1, 0] + 1)
+    return _Terms(
+        *map(int, sizes),
+        table=table[:, 2:].copy(),
+        coefficients=np.array([float(entry[4]) for entry in entries]),
+        runs=runs,
+        path_ends=np.searchsorted(table[last, 0], paths, side="right").astype(np.int32),
+    )
 
 
 def _run(name: str, text: str, routes: tuple[Tensor, ...], rows: int, tensors: dict[str, Tensor]) -> None:
@@ -99,8 +107,9 @@ def _run(name: str, text: str, routes: tuple[Tensor, ...], rows: int, tensors: d
         entries=len(terms.coefficients),
         threads=torch.get_num_threads(),
         table=terms.table.ctypes.data,
-        path_ends=terms.path_ends.ctypes.data,
         coefficients=terms.coefficients.ctypes.data,
+        runs=terms.runs.ctypes.data,
+        path_ends=terms.path_ends.ctypes.data,
         edge=edge.data_ptr(),
         source=source.data_ptr(),
         atom=atom.data_ptr(),
