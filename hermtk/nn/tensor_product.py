@@ -104,7 +104,6 @@ class TensorProduct(nn.Module):
         self.couplings = Couplings(tuple(entries), inputs=size, angulars=1, outputs=size)
         # no buffer: single precision would cost it digits for good
         self.dense = torch.as_tensor(dense.reshape(size * size, size).T.copy())
-
         self.by_scalars = [float(dense[0, order**2, order**2]) for order in range(l_max + 1)]
 
     def with_scalars(

@@ -45,8 +45,8 @@ def find_preset(name: str) -> Preset:
 def with_preset(name: str, values: dict[str, Any]) -> dict[str, Any]:
     """Nested values over those of a recipe: what is given wins.
 
-    Options of the recipe's subnet or variant go where another one is given, its number of steps where epochs are, and its model
-    where a run begins with one.
+    Options and width of the recipe's subnet, or options of its variant, go where another one is given, its number of steps where
+    epochs are, and its model where a run begins with one.
 
     Raises:
         UnknownName: there is no such recipe.
@@ -54,9 +54,9 @@ def with_preset(name: str, values: dict[str, Any]) -> dict[str, Any]:
     base = find_preset(name).values
     model, training = dict(base.get("model", {})), dict(base.get("training", {}))
     given, told = values.get("model") or {}, values.get("training") or {}
-    for choice, options in (("subnet", "subnet_options"), ("variant", "relation_options")):
+    for choice, fitted in (("subnet", ("subnet_options", "channels")), ("variant", ("relation_options",))):
         if given.get(choice, model.get(choice)) != model.get(choice):
-            model.pop(options, None)
+            model = {key: value for key, value in model.items() if key not in fitted}
     if told.get("epochs") is not None:
         training.pop("steps", None)
     if (values.get("start") or {}).get("model"):

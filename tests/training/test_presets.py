@@ -33,13 +33,13 @@ def test_what_is_given_wins():
     assert values["training"]["steps"] == find_preset("accurate").values["training"]["steps"]
 
 
-def test_options_of_another_subnet_are_left_behind():
+def test_options_and_width_of_another_subnet_are_left_behind():
     recipe = find_preset("accurate").values["model"]
-    kept = with_preset("accurate", {"model": {"channels": 32}})["model"]
-    assert kept["subnet_options"] == recipe["subnet_options"]
+    kept = with_preset("accurate", {"model": {"layers": 2}})["model"]
+    assert kept == {**recipe, "layers": 2}
     other = with_preset("accurate", {"model": {"subnet": "painn"}})["model"]
     assert other["subnet"] == "painn"
-    assert "subnet_options" not in other
+    assert not {"subnet_options", "channels"} & set(other)
     assert find_preset("accurate").values["model"] == recipe
 
 
