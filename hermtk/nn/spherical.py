@@ -25,7 +25,9 @@ class SphericalLinear(nn.Module):
 
     def part(self, features: tuple[Tensor, ...], rows: Rows) -> tuple[Tensor, ...]:
         """Of the orders that are given what they make as the first of the inputs, the others zero."""
-        return tuple(
-            layer.part(f.flatten(0, 1), over_components(rows, f.shape[1])).unflatten(0, f.shape[:2])
-            for f, layer in zip(features, self.orders, strict=False)
-        )
+        found = []
+        for f, layer in zip(features, self.orders, strict=False):
+            assert isinstance(layer, TypedLinear)
+            known = layer.part(f.flatten(0, 1), over_components(rows, f.shape[1]))
+            found.append(known.unflatten(0, f.shape[:2]))
+        return tuple(found)
