@@ -22,18 +22,20 @@ def test_the_text_is_exact():
     assert read == list(entries)
 
 
-def test_the_kernels_read_what_was_written_sorted_by_path():
+def test_the_kernels_read_what_was_written_by_path_and_input():
     entries = (
         Entry(1, -1, 3, 0, 0.5),
         Entry(0, 2, 1, 3),
         Entry(1, -1, 0, 1, -0.25),
         Entry(0, 0, 0, 0, 1 / 3),
+        Entry(0, 2, 2, 0, 2.0),
     )
     terms = _terms(Couplings(entries, **SIZES).text)
     assert (terms.inputs, terms.angulars, terms.outputs) == (3, 4, 4)
-    assert terms.table.tolist() == [[0, 2, 1, 3], [0, 0, 0, 0], [1, -1, 3, 0], [1, -1, 0, 1]]
-    assert terms.path_ends.tolist() == [2, 4]
-    assert terms.coefficients.tolist() == [1.0, 1 / 3, 0.5, -0.25]
+    assert terms.table.tolist() == [[0, 0], [1, 3], [2, 0], [3, 0], [0, 1]]
+    assert terms.coefficients.tolist() == [1 / 3, 1.0, 2.0, 0.5, -0.25]
+    assert terms.runs.tolist() == [[0, 1], [2, 3], [-1, 5]]
+    assert terms.path_ends.tolist() == [2, 3]
 
 
 def test_equal_terms_have_one_text_and_others_another():
