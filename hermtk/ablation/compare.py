@@ -1,12 +1,10 @@
 """From the runs of a study to its findings."""
 
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
-from typing import Any
 
 from hermtk.ablation.arms import Arm, control_of
 from hermtk.ablation.findings import ArmErrors, ArmFacts, Difference, Findings, Metric, RunCost, Table
@@ -164,8 +162,7 @@ def _cost(job: Job) -> RunCost:
 def _epochs(job: Job, steps: int) -> float | None:
     """How often a run saw each training structure; None where batches are not of a fixed number of structures."""
     size = read_config(job.folder / "config.yaml")["training"]["batch_size"]
-    facts = json.loads((job.folder / "run.json").read_text(encoding="utf-8"))
-    structures = facts["data"]["structures"]["train"]
+    structures = job.facts["data"]["structures"]["train"]
     # the last batch of an epoch may be smaller
     return None if size is None else steps / math.ceil(structures / size)
 
@@ -185,7 +182,7 @@ def _mean_seen(
 def _environment(jobs: Sequence[Job], digests: Mapping[str, str]) -> dict[str, str]:
     found = {f"data {file}": f"sha256 {digest}" for file, digest in digests.items()}
     if jobs:
-        facts: dict[str, Any] = json.loads((jobs[0].folder / "run.json").read_text(encoding="utf-8"))
+        facts = jobs[0].facts
         found |= {name: str(value) for name, value in facts["versions"].items()}
         machine = facts["machine"]
         found["machine"] = f"{machine['system']} {machine['processor']}, {machine['cores']} cores"

@@ -47,3 +47,8 @@ class Job:
     def results(self) -> dict:
         """What the run wrote of its test."""
         return json.loads((self.folder / RESULTS).read_text(encoding="utf-8"))
+
+    @property
+    def facts(self) -> dict:
+        """What the run wrote of its data, versions and machine."""
+        return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))

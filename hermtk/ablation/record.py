@@ -61,9 +61,8 @@ class Recorder:
 
     def seen(self, job: Job) -> dict[str, int]:
         """How often a run's training saw each relation between pairs of elements."""
-        facts = json.loads((job.folder / "run.json").read_text(encoding="utf-8"))
         table = relation_table(_VARIANT, self._test(job.config).elements)
-        return Coverage.from_facts(facts["seen"]).relations(table)
+        return Coverage.from_facts(job.facts["seen"]).relations(table)
 
     def _quantities(self, job: Job, found: Evaluation) -> Iterator[tuple[Key, Array]]:
         yield ("energy", ""), _sums(found.energy_per_atom)

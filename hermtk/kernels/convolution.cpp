@@ -16,7 +16,7 @@ struct Problem {
   int64_t relations, channels, paths, radials, inputs, angulars, outputs, entries, threads;
   const int32_t* table;                       // [entries, 2] by path, by input: angular, output
   const double* coefficients;                 // [entries]
-  const int32_t* runs;                        // [runs, 2]: input (-1: the filter alone), where its entries in the path end
+  const int32_t* runs;                        // [runs, 2]: input (-1: the filter alone), where its entries end
   const int32_t* path_ends;                   // [paths]: where the runs of each path end
   const int64_t *edge, *source, *atom, *row;  // [edges]
   const int32_t* ends;                        // [relations]

@@ -1,6 +1,6 @@
 """Linear maps of spherical tensors: channels are mixed within each order, directions kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -18,16 +18,18 @@ class SphericalLinear(nn.Module):
 
     def forward(self, features: tuple[Tensor, ...], rows: Rows) -> tuple[Tensor, ...]:
         """Features of order l are [rows, 2l+1, inputs of l]."""
-        return tuple(
-            layer(f.flatten(0, 1), over_components(rows, f.shape[1])).unflatten(0, f.shape[:2])
-            for f, layer in zip(features, self.orders, strict=True)
-        )
+        return tuple(_mapped(layer, f, rows) for f, layer in zip(features, self.orders, strict=True))
 
     def part(self, features: tuple[Tensor, ...], rows: Rows) -> tuple[Tensor, ...]:
         """Of the orders that are given what they make as the first of the inputs, the others zero."""
         found = []
         for f, layer in zip(features, self.orders, strict=False):
             assert isinstance(layer, TypedLinear)
-            known = layer.part(f.flatten(0, 1), over_components(rows, f.shape[1]))
-            found.append(known.unflatten(0, f.shape[:2]))
+            found.append(_mapped(layer.part, f, rows))
         return tuple(found)
+
+
+def _mapped(linear: Callable[[Tensor, Rows], Tensor], features: Tensor, rows: Rows) -> Tensor:
+    """Every component by the same map."""
+    mapped = linear(features.flatten(0, 1), over_components(rows, features.shape[1]))
+    return mapped.unflatten(0, features.shape[:2])

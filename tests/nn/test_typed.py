@@ -170,12 +170,10 @@ def test_many_rows_of_fixed_weights_get_the_same_with_the_same_slopes(dtype):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_part_of_a_map_takes_the_other_inputs_for_zero(split, bias):
-    relation = torch.repeat_interleave(torch.arange(len(split)), torch.tensor(split))
-    rows = Rows(relation, torch.tensor(split).cumsum(0).to(torch.int32))
+    x, _, places = drawn(split, 4, 8)
     layer = TypedLinear(len(split), 6, 8, bias=bias).double()
     torch.nn.init.normal_(layer.weight)
-    x = torch.randn(len(relation), 4, dtype=torch.float64)
-    whole = layer(torch.cat([x, torch.zeros(len(relation), 2, dtype=torch.float64)], dim=1), rows)
-    torch.testing.assert_close(layer.part(x, rows), whole)
+    whole = layer(torch.cat([x, x.new_zeros(len(x), 2)], dim=1), places)
+    torch.testing.assert_close(layer.part(x, places), whole)
     wanted = [slice(6, 8), slice(0, 3)]
-    torch.testing.assert_close(layer.part(x, rows, wanted), whole[:, [6, 7, 0, 1, 2]])
+    torch.testing.assert_close(layer.part(x, places, wanted), whole[:, [6, 7, 0, 1, 2]])
