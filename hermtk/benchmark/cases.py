@@ -24,7 +24,7 @@ from hermtk.subnets.base import Subnet
 from hermtk.training.config import LossConfig, TrainingConfig
 from hermtk.training.data.batches import Labelled, join, mean_neighbors, prepare
 from hermtk.training.loss import Loss
-from hermtk.training.optimise import make_optimizer
+from hermtk.training.optimise import make_optimizers
 from hermtk.training.step import make_step
 
 Job = Literal["training", "inference"]
@@ -63,7 +63,7 @@ class Case:
     Attributes:
         subnet, variant: names as in a config.
         system: what it runs on; its elements are the model's.
-        job: training (forward, forces, loss on both, backward, Adam; the batch is there already) or inference (edges by
+        job: training (forward, forces, loss on both, backward, AdamW; the batch is there already) or inference (edges by
             relation, energy, forces; the neighbour list is there already).
         compiled: energy and forces by one compiled graph.
         looped: one module per relation, run one after the other, in place of typed layers.
@@ -211,14 +211,16 @@ def _single(name: str, layer: Subnet) -> Subnet:
 def _training_step(case: Case, potential: Potential, items: Sequence[Labelled]) -> Call:
     step = make_step(potential, forces=True, stress=False, compiled=case.compiled, note=_refuse)
     loss = Loss(LossConfig(), stress_weight=0.0)
-    optimizer = make_optimizer(potential.train(), TrainingConfig(learning_rate=_LEARNING_RATE))
+    optimizers = make_optimizers(
+        potential.train(), TrainingConfig(optimizer="adamw", learning_rate=_LEARNING_RATE)
+    )
     joined = join(potential, items).to(potential.device)
 
     def call() -> Prediction:
         prediction = step(joined)
-        optimizer.zero_grad()
+        optimizers.zero_grad()
         loss(prediction, joined).backward()
-        optimizer.step()
+        optimizers.step()
         return prediction
 
     return call

@@ -230,7 +230,7 @@ def _growth(run: Run, places: Int[np.ndarray, " some"], before: Before) -> Itera
         began = time.perf_counter()
         try:
             batch = join(run.potential, [one] * 2 ** len(peaks)).to(device)
-            trainer.optimizer.zero_grad()
+            trainer.optimizers.zero_grad()
             trainer.loss(trainer.step(batch), batch).backward()
         except Exception as problem:
             if is_shortage(problem):
@@ -270,7 +270,7 @@ def _states(run: Run) -> int:
     gradients = [w.grad for w in weights if w.grad is not None]
     # the averaged weights, and the best of them
     averages = 2 * list(run.trainer.average.weights)
-    return _bytes_of([weights, gradients, averages, run.trainer.optimizer.state_dict()])
+    return _bytes_of([weights, gradients, averages, run.trainer.optimizers.state_dict()])
 
 
 def _bytes_of(value: Any) -> int:

@@ -14,7 +14,7 @@ from hermtk.errors import HermtkError, RunError
 from hermtk.files import write_tensors
 from hermtk.plugins import Need, check_needs
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -136,7 +136,12 @@ def open_checkpoint(path: Path, note: Callable[[str], None]) -> Checkpoint:
             continue
         if content["format"] > FORMAT:
             raise RunError(
-                f"{place} has format {content['format']}, this version reads up to {FORMAT}: upgrade hermtk"
+                f"{place} has format {content['format']}, this version reads {FORMAT}: upgrade hermtk"
+            )
+        if content["format"] < FORMAT:
+            raise RunError(
+                f"{place} has format {content['format']}, of an older version with another optimiser: go on with it "
+                f"there. To use what it learned, begin from its model: --start {path.with_name('model.pt')}"
             )
         try:
             check_needs(place, content["needs"])

@@ -152,7 +152,7 @@ class TrainingConfig(Section):
     steps: int | None = Field(
         default=None,
         ge=1,
-        description="optimiser steps of the whole run; if absent 30000 (2000 on the embedded set)",
+        description="optimiser steps of the whole run; if absent 15000 (1200 on the embedded set)",
     )
     epochs: int | None = Field(default=None, ge=1, description="passes over the data; instead of steps")
     batch_size: int | None = Field(
@@ -165,12 +165,16 @@ class TrainingConfig(Section):
     workers: int = Field(
         default=0, ge=0, description="processes that make the batches of a store ahead; none if 0"
     )
+    optimizer: Literal["soap", "adamw"] = Field(
+        default="soap",
+        description="what changes the matrices of linear maps; AdamW changes the other weights",
+    )
     learning_rate: float | None = Field(
         default=None,
         gt=0,
-        description="highest learning rate; if absent 0.003, or 0.001 from a model's weights on",
+        description="highest learning rate; if absent 0.006 (adamw: 0.003), or 0.001 from a model's weights on",
     )
-    weight_decay: float = Field(default=0.0, ge=0, description="of AdamW; biases do not decay")
+    weight_decay: float = Field(default=0.0, ge=0, description="decoupled; biases do not decay")
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         default="cosine",
         description="how the learning rate falls: to zero over the run, when nothing improves, never",

@@ -149,7 +149,7 @@ class _Told:
         """After every optimiser step."""
         self._listener.stepped(progress, total, loss)
         if progress.step % self._every == 0:
-            rate = self._trainer.optimizer.param_groups[0]["lr"]
+            rate = self._trainer.optimizers.rate
             self._tell(progress.step, {"loss": loss, "learning_rate": rate}, False)
 
     def validated(self, row: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from hermtk.training.errors import ErrorSums
 from hermtk.training.facts import record_events
 from hermtk.training.faults import FAR, PATIENCE, Suspects, Watch, suspects
 from hermtk.training.loss import Loss
-from hermtk.training.optimise import Average, Schedule, make_optimizer
+from hermtk.training.optimise import Average, Schedule, make_optimizers
 from hermtk.training.pieces import in_pieces
 from hermtk.training.processes import ALONE, Processes
 from hermtk.training.record import Record, columns_of, row_of, set_row
@@ -89,8 +89,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.total = self.config.steps or (self.config.epochs or 0) * len(self.train)
-        self.optimizer = make_optimizer(self.potential, self.config)
-        self.schedule = Schedule(self.optimizer, self.config, self.total)
+        self.optimizers = make_optimizers(self.potential, self.config)
+        self.schedule = Schedule(self.optimizers, self.config, self.total)
         self.average = Average(self.potential, self.config.ema)
         self._saved_at, self._clock = time.monotonic(), Clock()
         self._kept_at = -1
@@ -103,7 +103,7 @@ class Trainer:
         """Everything with a state."""
         return {
             "model": self.potential,
-            "optimizer": self.optimizer,
+            "optimizers": self.optimizers,
             "schedule": self.schedule,
             "average": self.average,
         }
@@ -172,7 +172,7 @@ class Trainer:
             self._shrink()
         norm = nn.utils.clip_grad_norm_(parameters, self.config.clip or math.inf)
         self._check(loss, float(norm))
-        self.optimizer.step()
+        self.optimizers.step()
         self.schedule.step()
         self.average.update()
         sums.add_numbers(errors)
@@ -192,7 +192,7 @@ class Trainer:
         def begin() -> None:
             errors.sums.clear()
             if backward:
-                self.optimizer.zero_grad()
+                self.optimizers.zero_grad()
 
         def work(part: Batch) -> None:
             prediction = step(part)
@@ -281,7 +281,7 @@ class Trainer:
             p.weights = [weight.clone() for weight in self.average.weights]
         self.schedule.validated(score)
         self._account()
-        row = row_of(p, self.optimizer.param_groups[0]["lr"], sums, errors) | set_row(errors, self.sets)
+        row = row_of(p, self.optimizers.rate, sums, errors) | set_row(errors, self.sets)
         if record is not None:
             record.add(row)
             p.rows = record.rows

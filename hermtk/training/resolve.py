@@ -12,13 +12,13 @@ from hermtk.training.config import RunConfig
 from hermtk.training.data.batches import sizes_of
 from hermtk.training.data.order import Budget, Order
 from hermtk.training.data.prepare import Prepared
-from hermtk.training.optimise import LEARNING_RATE
+from hermtk.training.optimise import LEARNING_RATES
 
 # Steps from which compiling pays on a CPU: it costs one to three minutes once and then halves every step
 _COMPILE_PAYS = 20_000
 # Steps of a run that does not say: the embedded set ends within ten minutes on two cores
-_STEPS = 30_000
-_BUILTIN_STEPS = 2_000
+_STEPS = 15_000
+_BUILTIN_STEPS = 1_200
 # from a model's weights on (docs/fine-tuning.md)
 _TUNING_RATE = 1e-3
 
@@ -50,7 +50,7 @@ def resolved(config: RunConfig, data: Prepared) -> RunConfig:
             "epochs": None,
             "batch_size": budget.structures,
             "learning_rate": config.training.learning_rate
-            or (_TUNING_RATE if config.start.model else LEARNING_RATE),
+            or (_TUNING_RATE if config.start.model else LEARNING_RATES[config.training.optimizer]),
         }
     )
     model = build_options(config, data.target)

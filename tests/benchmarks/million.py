@@ -121,7 +121,7 @@ def speed(path: Path, n: int) -> dict[str, Any]:
     from hermtk.physics.derivatives import predict
     from hermtk.training.config import LossConfig, TrainingConfig
     from hermtk.training.loss import Loss
-    from hermtk.training.optimise import make_optimizer
+    from hermtk.training.optimise import make_optimizers
     from hermtk.training.step import make_step
 
     coming = _batches(path).epoch(0)
@@ -133,7 +133,7 @@ def speed(path: Path, n: int) -> dict[str, Any]:
 
     def users(model: Any) -> tuple[Callable[[], None], Callable[[], None]]:
         step = make_step(model, forces=True, stress=False, compiled=False, note=print)
-        optimizer = make_optimizer(model, TrainingConfig())
+        optimizers = make_optimizers(model, TrainingConfig(optimizer="adamw"))
 
         def infer() -> None:
             for batch in loaded:
@@ -141,9 +141,9 @@ def speed(path: Path, n: int) -> dict[str, Any]:
 
         def learn() -> None:
             for batch in loaded:
-                optimizer.zero_grad()
+                optimizers.zero_grad()
                 loss(step(batch), batch).backward()
-                optimizer.step()
+                optimizers.step()
 
         return infer, learn
 

@@ -1,6 +1,7 @@
 """What is planned is what a run then does; what is measured is of the right size; what speaks against a run is said."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,13 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermtk.audit.coverage import SEEN_ENOUGH, Coverage, relation_table
+from hermtk.data.dataset import read_structures
+from hermtk.data.statistics import elements_of
 from hermtk.errors import HermtkError
+from hermtk.models.build import build_model
 from hermtk.planning.plan import Plan, at_size, measure, parameters_of
 from hermtk.planning.trial import Trial
 from hermtk.planning.trials import Trials
-from hermtk.training.config import RunConfig, make_config
+from hermtk.training.config import RunConfig, TrainingConfig, make_config
 from hermtk.training.loop import Listener
+from hermtk.training.optimise import make_optimizers
 from hermtk.training.run import new_run
+from hermtk.training.soap import LONGEST
 
 MODEL = {"channels": 8, "layers": 2, "n_basis": 7, "cutoff": 3.0}
 
@@ -101,10 +107,19 @@ def test_epochs_become_the_steps_of_the_run(long: Plan):
     assert len(long.trial.samples) < 1000
 
 
-def test_states_are_six_times_the_weights(plan: Plan):
-    """Weights, gradients, two moments, the average, the best; and a count for each tensor."""
+def test_states_are_six_times_the_weights(plan: Plan, trials: Trials, cluster_file: Path):
+    """Weights, gradients, two moments, the average, the best, counts; and the products and bases of SOAP."""
     weights = 4 * plan.parameters
-    assert 6 * weights <= plan.trial.states < 6.2 * weights
+    plain = measure(config_of(cluster_file, optimizer="adamw"), trials=trials)
+    assert 6 * weights <= plain.trial.states < 6.2 * weights
+    elements = elements_of(read_structures(cluster_file))
+    model = build_model(make_config({"model": {**MODEL, "variant": "htnet"}}).model, elements)
+    soap, _ = make_optimizers(model, TrainingConfig()).parts
+    sides = 0
+    for group in soap.param_groups:
+        blocks = sum(weight.numel() for weight in group["params"]) // math.prod(group["size"])
+        sides += blocks * sum(side**2 for side in group["size"] if side <= LONGEST)
+    assert 6 * weights + 2 * 4 * sides <= plan.trial.states < 6.2 * weights + 2 * 4 * sides
 
 
 def test_memory_is_that_of_a_process_with_torch_in_it(plan: Plan):

@@ -149,8 +149,8 @@ def config(data: Path, steps: int, **model: Any) -> dict[str, Any]:
             "batch_size": 5,
             "checkpoint_minutes": 0.0,
             "warmup_steps": 5,
-            # at three times this rate single precision drifts apart by 1.5e-5 in 200 steps
-            "learning_rate": 1e-3,
+            # at twice this rate single precision drifts apart by 3e-5 in 200 steps
+            "learning_rate": 5e-4,
             "compile": False,
         },
         "threads": 1,
