@@ -172,7 +172,7 @@ class TrainingConfig(Section):
     learning_rate: float | None = Field(
         default=None,
         gt=0,
-        description="highest learning rate; if absent 0.006 (adamw: 0.003), or 0.001 from a model's weights on",
+        description="highest learning rate; if absent 0.004 (adamw: 0.003), or 0.001 from a model's weights on",
     )
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled; biases do not decay")
     schedule: Literal["cosine", "plateau", "constant"] = Field(

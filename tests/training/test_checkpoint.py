@@ -71,3 +71,12 @@ def test_a_damaged_checkpoint_is_still_refused_by_name(folder):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(RunError, match=r"checkpoint\.pt cannot be resumed from"):
         resume_run(folder, Silent())
+
+
+def test_a_checkpoint_of_an_older_version_says_how_to_use_what_it_learned(folder):
+    for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+        if (folder / name).is_file():
+            content = torch.load(folder / name, weights_only=True)
+            torch.save({**content, "format": 1}, folder / name)
+    with pytest.raises(RunError, match=r"has format 1, of an older version.*--start .*model\.pt"):
+        resume_run(folder, Silent())
