@@ -57,11 +57,12 @@ def make_optimizers(model: nn.Module, config: TrainingConfig) -> Optimizers:
     Biases do not decay, and frozen parameters are left out.
     """
     rate, decay = config.learning_rate or LEARNING_RATES[config.optimizer], config.weight_decay
-    matrices = _matrices(model) if config.optimizer == "soap" else []
     # one map makes several features of that many channels each
     channels = model.network.channels if isinstance(model, Model) else None
-    taken = {id(weight) for weight in matrices}
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad and id(p) not in taken]
+    ours = _matrices(model) if config.optimizer == "soap" else set()
+    learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for _, p in learning if id(p) in ours]
+    named = [(name, p) for name, p in learning if id(p) not in ours]
     groups = [
         {"params": [p for name, p in named if not name.endswith("bias")], "weight_decay": decay},
         {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0},
@@ -75,11 +76,10 @@ def make_optimizers(model: nn.Module, config: TrainingConfig) -> Optimizers:
     return Optimizers(parts)
 
 
-def _matrices(model: nn.Module) -> list[Tensor]:
-    """Weights of linear maps, typed or not, with more than one row and column."""
+def _matrices(model: nn.Module) -> set[int]:
+    """Which weights are those of linear maps, typed or not, with more than one row and column."""
     maps = [module for module in model.modules() if isinstance(module, nn.Linear | TypedLinear)]
-    weights = [one.weight for one in maps if one.weight.requires_grad and min(one.weight.shape[-2:]) > 1]
-    return list({id(weight): weight for weight in weights}.values())
+    return {id(one.weight) for one in maps if min(one.weight.shape[-2:]) > 1}
 
 
 class Schedule:

@@ -14,7 +14,7 @@ Source: N. Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam", ar
 and why, is in docs/decisions/0014-soap.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -86,16 +86,17 @@ class Soap(Optimizer):
             stack = torch.cat([_blocks(g, group["size"]) for g in gradients])
             # what belongs to all blocks of a size is kept with the first weight
             state = self.state[weights[0]]
+            products = _products(stack, group["longest"])
             if not state:
-                state.update(_begin(stack, group["longest"]))
+                state.update(_begin(stack, products))
             changes = _change(state, stack, group)
-            _turn(state, stack, group)
+            _turn(state, products, group)
             _apply(weights, changes, group)
 
 
-def _begin(g: Float[Tensor, "blocks rows columns"], longest: int) -> dict[str, Any]:
+def _begin(g: Float[Tensor, "blocks rows columns"], products: Mapping[str, Tensor]) -> dict[str, Any]:
     state: dict[str, Any] = {"t": 0, "mean": torch.zeros_like(g), "square": torch.zeros_like(g)}
-    for side, product in _products(g, longest).items():
+    for side, product in products.items():
         unit = torch.eye(product.shape[-1], dtype=g.dtype, device=g.device)
         state[f"{side}_average"], state[f"{side}_basis"] = torch.zeros_like(product), unit.expand_as(product)
     return state
@@ -116,10 +117,10 @@ def _change(
     return _out_of(state, mean / found.sqrt_().add_(least)).mul_(1 / (1 - b1 ** state["t"]))
 
 
-def _turn(state: dict[str, Any], g: Tensor, group: dict[str, Any]) -> None:
+def _turn(state: dict[str, Any], products: Mapping[str, Tensor], group: dict[str, Any]) -> None:
     """Follow the gradient with the averages and, when it is time, with the bases."""
     due = state["t"] % group["every"] == 0 or state["t"] < _SOON
-    for side, product in _products(g, group["longest"]).items():
+    for side, product in products.items():
         average = state[f"{side}_average"].lerp_(product, 1 - group["basis_beta"])
         if due:
             _turn_side(state, side, average)

@@ -113,7 +113,7 @@ def test_states_are_six_times_the_weights(plan: Plan, trials: Trials, cluster_fi
     plain = measure(config_of(cluster_file, optimizer="adamw"), trials=trials)
     assert 6 * weights <= plain.trial.states < 6.2 * weights
     elements = elements_of(read_structures(cluster_file))
-    model = build_model(make_config({"model": {**MODEL, "variant": "htnet"}}).model, elements)
+    model = build_model(config_of(cluster_file).model, elements)
     soap, _ = make_optimizers(model, TrainingConfig()).parts
     sides = 0
     for group in soap.param_groups:

@@ -1,4 +1,4 @@
-"""SOAP: its algorithm, a basis for every matrix, what a turned problem gives, resuming."""
+"""SOAP: its algorithm, a basis for every matrix, blocks, rounding, resuming."""
 
 from itertools import pairwise
 
@@ -41,6 +41,13 @@ def gradients_of(shape: tuple[int, ...], steps: int, seed: int = 0) -> list[Tens
     return [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(steps)]
 
 
+def follow(optimizer: torch.optim.Optimizer, weight: Tensor, gradients: list[Tensor]) -> None:
+    """A step with each gradient."""
+    for g in gradients:
+        weight.grad = g
+        optimizer.step()
+
+
 def after(weights: list[Tensor], gradients: list[list[Tensor]], **options) -> list[Tensor]:
     """The weights after a step with each of their gradients."""
     weights = [w.clone().requires_grad_() for w in weights]
@@ -76,9 +83,7 @@ def test_the_bases_become_the_eigenvectors():
     gradients = [u * torch.logspace(0, -1, 5, dtype=torch.float64) for u in gradients_of((5, 5), 400)]
     weight = torch.zeros(5, 5, dtype=torch.float64, requires_grad=True)
     optimizer = Soap([weight], RATE, basis_beta=0.999)
-    for g in gradients:
-        weight.grad = g
-        optimizer.step()
+    follow(optimizer, weight, gradients)
     state = optimizer.state[weight]
     powers, vectors = torch.linalg.eigh(state["right_average"][0])
     overlaps = (state["right_basis"][0].T @ vectors.flip(1)).abs()
@@ -103,9 +108,7 @@ def test_without_bases_it_is_adam(monkeypatch):
     (found,) = after([start], [gradients], longest=1)
     adam = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([adam], lr=RATE, betas=(B1, B2), eps=EPS)
-    for g in gradients:
-        adam.grad = g
-        optimizer.step()
+    follow(optimizer, adam, gradients)
     torch.testing.assert_close(found, adam.detach(), rtol=0, atol=1e-10)
 
 
@@ -113,9 +116,7 @@ def test_without_bases_it_is_adam(monkeypatch):
 def test_a_long_side_keeps_its_basis_and_the_short_one_turns(shape, kept):
     weight = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     optimizer = Soap([weight], RATE, longest=4)
-    for g in gradients_of(shape, 12):
-        weight.grad = g
-        optimizer.step()
+    follow(optimizer, weight, gradients_of(shape, 12))
     state = optimizer.state[weight]
     assert [name for name in state if name.endswith("basis")] == [f"{kept}_basis"]
     assert (state[f"{kept}_basis"][0] - torch.eye(3, dtype=torch.float64)).abs().max() > 0.1
@@ -168,17 +169,12 @@ def test_a_state_that_is_read_back_goes_on_bit_for_bit(dtype, tmp_path):
     weights = [torch.zeros(2, 6, 4, dtype=dtype, requires_grad=True) for _ in range(2)]
     first, second = (Soap([w], RATE) for w in weights)
 
-    def go(weight: Tensor, optimizer: Soap, some: list[Tensor]) -> None:
-        for g in some:
-            weight.grad = g
-            optimizer.step()
-
-    go(weights[0], first, gradients)
-    go(weights[1], second, gradients[:23])
+    follow(first, weights[0], gradients)
+    follow(second, weights[1], gradients[:23])
     torch.save(second.state_dict(), tmp_path / "state.pt")
     third = Soap([weights[1]], RATE)
     third.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    go(weights[1], third, gradients[23:])
+    follow(third, weights[1], gradients[23:])
     assert torch.equal(*weights)
 
 
