@@ -1,4 +1,4 @@
-"""Whether the stress agrees with energies and forces: sign, unit and order, against that of the probe."""
+"""Whether the stress agrees with energies and forces: sign, unit, order and zero, against that of the probe."""
 
 from collections.abc import Iterator
 from itertools import permutations
@@ -15,6 +15,10 @@ Array = np.ndarray
 FEWEST = 16
 # another order has to leave less than this share of what the plain one leaves
 BETTER = 0.5
+# a constant offset has to be this many times the usual distance from it, and as large as this (eV/Angstrom^3)
+PLAIN, LARGE = 3.0, 0.5 * STRESS["GPa"]
+# and volumes per atom have to differ by this share (standard deviation): in one cell energies say nothing about the mean
+STRAINED = 0.01
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 # labels over what the probe says -> what the labels then are
 STRESSES: dict[float, tuple[str, str]] = {
@@ -29,17 +33,18 @@ STRESSES: dict[float, tuple[str, str]] = {
 
 
 def stress(name: str, yardstick: Yardstick, fit: Fit, sign: float) -> Iterator[Finding]:
-    """Sign, unit and order of the stress against that of the probe."""
+    """Sign, unit, order and zero of the stress against that of the probe."""
     labels = np.array([_voigt(s) for s in yardstick.sample])
     said = sign * yardstick.stresses(fit)
-    known = np.isfinite(labels + said).all(axis=1)
-    if known.sum() < FEWEST:
+    known = np.flatnonzero(np.isfinite(labels + said).all(axis=1))
+    if len(known) < FEWEST:
         return
+    off = labels[known] - said[known]
     # in one cell, neither forces nor energies determine the mean
     labels, said = (values[known] - values[known].mean(axis=0) for values in (labels, said))
     slope = float((labels * said).sum() / (said**2).sum())
     correlation = float((labels * said).sum() / np.sqrt((said**2).sum() * (labels**2).sum() + 1e-300))
-    numbers: dict[str, Any] = {"slope": slope, "correlation": correlation, "structures": int(known.sum())}
+    numbers: dict[str, Any] = {"slope": slope, "correlation": correlation, "structures": len(known)}
     if abs(correlation) < 0.5:
         summary = f"{name}: sign and unit of the stress could not be judged (correlation with the probe {correlation:.2f})"
         yield Finding("stress-unknown", "note", summary, evidence=numbers)
@@ -53,7 +58,28 @@ def stress(name: str, yardstick: Yardstick, fit: Fit, sign: float) -> Iterator[F
         kind, words = STRESSES[factor]
         summary = f"{name}: {words}? It is {slope:.4g} times what energies and forces ask for (correlation {correlation:.2f})"
         yield Finding(kind, "error", summary, evidence=numbers)
+    else:
+        yield from _offset(name, yardstick, known, off[:, :3].mean(axis=1))
     yield from _order(name, labels, slope * said, numbers)
+
+
+def _offset(name: str, yardstick: Yardstick, known: Array, off: Array) -> Iterator[Finding]:
+    """Whether the mean of the normal components is off by the same amount everywhere; ``off`` of the ``known``."""
+    volumes = np.array([s.volume for s in yardstick.sample])[known] / yardstick.atoms[known]
+    fold = yardstick.fold[known]
+    lower, offset, upper = np.percentile(off, [25, 50, 75])
+    between = max(abs(np.median(off[fold == f]) - offset) for f in np.unique(fold))
+    usual = max(between, (upper - lower) / 2)
+    if volumes.std() < STRAINED * volumes.mean() or abs(offset) < max(PLAIN * usual, LARGE):
+        return
+    summary = (
+        f"{name}: the stress is {abs(offset) * 1e3:.1f} meV/Angstrom^3 ({abs(offset) / STRESS['GPa']:.1f} GPa) too "
+        f"{'tensile' if offset > 0 else 'compressive'} for how energies change with the volume, everywhere alike "
+        f"(within {usual * 1e3:.1f}): Pulay stress of a plane-wave basis, or an external pressure added? A model cannot "
+        "have both: correct it, or train without (training.loss.stress=0)"
+    )
+    evidence = {"offset": float(offset), "usual": float(usual), "structures": len(off)}
+    yield Finding("stress-offset", "warning", summary, evidence=evidence)
 
 
 def _order(name: str, labels: Array, said: Array, numbers: dict[str, Any]) -> Iterator[Finding]:

@@ -116,11 +116,29 @@ def test_energies_per_atom():
         (lambda stress: -stress / STRESS["kbar"], "stress-unit"),
         (lambda stress: shear(stress, (2, 1, 0)), "stress-order"),
         (lambda stress: shear(stress, (1, 2, 0)), "stress-order"),
+        (lambda stress: stress + 0.012 * np.eye(3), "stress-offset"),
+        (lambda stress: stress - 0.012 * np.eye(3), "stress-offset"),
     ],
-    ids=["sign", "GPa", "kbar of VASP", "xy xz yz", "xz xy yz"],
+    ids=["sign", "GPa", "kbar of VASP", "xy xz yz", "xz xy yz", "Pulay stress", "pressure"],
 )
 def test_the_stress(change, name):
     assert names(every(alloy(), lambda s: stressed(s, change))) == {name}
+
+
+def test_an_offset_of_the_stress_is_measured():
+    offset = 0.012
+    structures = every(alloy(), lambda s: stressed(s, lambda stress: stress + offset * np.eye(3)))
+    (found,) = [f for f in consistency({"train": structures}) if f.name == "stress-offset"]
+    assert found.evidence["offset"] == pytest.approx(offset, abs=0.001)
+    assert "1.8 GPa) too tensile" in found.summary
+
+
+def test_a_single_volume_says_nothing_of_the_offset():
+    cells = [replace(s, cell=alloy()[0].cell, stress=s.stress) for s in alloy()]
+    volumes = [s.volume for s in cells]
+    assert max(volumes) == pytest.approx(min(volumes))
+    structures = every(cells, lambda s: stressed(s, lambda stress: stress + 0.012 * np.eye(3)))
+    assert "stress-offset" not in names(structures)
 
 
 @pytest.mark.parametrize("sound", [alloy, ethanol])

@@ -80,6 +80,11 @@ def test_the_sets_themselves_are_sound(sets: Callable[[Path], dict[str, Structur
     }
 
 
+def test_the_pulay_stress_of_copper_is_found(shared: Path) -> None:
+    finding = found({"train": read(shared / "data/mlearn/Cu_train.npz")})["stress-offset"]
+    assert 0.01 < finding.evidence["offset"] < 0.016
+
+
 def each(change: Callable[[Structure], Structure]) -> Callable[[Structures], Structures]:
     return lambda structures: [change(s) for s in structures]
 
